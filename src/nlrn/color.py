@@ -1,0 +1,80 @@
+"""Colour images as planes that a network of one channel can restore, and back."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Brightness and two opponent colours, each within [0, 1] once centred. The rows are orthogonal, so white noise
+# that is independent in R, G and B stays independent in the planes.
+_OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (1 / 4, -1 / 2, 1 / 4))
+_OPPONENT_CENTRE = (0.0, 0.5, 0.5)
+
+
+class Planes:
+    """How the colours of an image become the planes that a network restores.
+
+    Args:
+        colours: 1 (gray) or 3 (RGB), what the image has.
+        channels: 1 or 3, what the network takes. A network of one channel restores the planes of a colour image
+            as separate images: brightness and two opponent colours.
+    """
+
+    def __init__(self, colours: int, channels: int) -> None:
+        self.together = channels == 3
+        if colours == 3 and channels == 1:
+            self.matrix, centre = torch.tensor(_OPPONENT), torch.tensor(_OPPONENT_CENTRE)
+        else:
+            planes = max(colours, channels)
+            self.matrix = torch.eye(3) if colours == 3 else torch.ones(planes, 1)
+            centre = torch.zeros(planes)
+        self.centre = centre.view(-1, 1, 1)
+        self.gains = self.matrix.norm(dim=1).tolist()
+        """The noise in each plane, where that in each colour is 1."""
+
+    def split(self, colours: Tensor) -> Tensor:
+        """[n, H, W] in [0, 1] to the network's [B, C, H, W]."""
+        planes = torch.einsum("pn,nhw->phw", self.matrix, colours) + self.centre
+        return planes[None] if self.together else planes[:, None]
+
+    def join(self, planes: Tensor) -> Tensor:
+        """The inverse of :meth:`split`."""
+        flat = planes.flatten(0, 1) - self.centre
+        return torch.einsum("np,phw->nhw", torch.linalg.pinv(self.matrix), flat)
+
+    def one(self, pixels: np.ndarray, plane: int) -> np.ndarray:
+        """One plane [H, W] float32 of pixels [H, W, n] of any dtype, in their units, without its centre."""
+        total = np.zeros(pixels.shape[:2], np.float32)
+        for n, weight in enumerate(self.matrix[plane].tolist()):
+            if weight:
+                total += np.float32(weight) * pixels[..., n]
+        return total
+
+
+def fill_transparent(pixels: np.ndarray, reach: int = 4) -> np.ndarray:
+    """Give fully transparent pixels the colour of the nearest others, so that no fringe of theirs is mixed in.
+
+    Args:
+        pixels: [H, W, C], the last channel alpha.
+        reach: how many pixels into the transparent area.
+
+    Returns:
+        The colours alone, [H, W, C - 1], in the dtype of ``pixels``.
+    """
+    colour, known = pixels[..., :-1], pixels[..., -1] > 0
+    if known.all() or not known.any():
+        return colour
+    filled, weight = colour * known[..., None].astype(np.float32), known.astype(np.float32)
+    for _ in range(reach):
+        near = _sum_around(weight)
+        fresh = (weight == 0) & (near > 0)
+        filled[fresh] = _sum_around(filled)[fresh] / near[fresh][:, None]
+        weight[fresh] = 1
+    filled[weight == 0] = colour[weight == 0]
+    return np.rint(filled).astype(colour.dtype) if colour.dtype.kind == "u" else filled.astype(colour.dtype)
+
+
+def _sum_around(array: np.ndarray) -> np.ndarray:
+    padded = np.pad(array, [(1, 1), (1, 1)] + [(0, 0)] * (array.ndim - 2))
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    total: np.ndarray = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    return total

@@ -1,0 +1,100 @@
+"""The C++ kernels: which of them this machine can run, and how they are called.
+
+Each instruction set is a shared library of its own with two C functions, ``native/attention.h``. They know
+nothing of Python or PyTorch, so one build serves every version of both. Where they were not built (no compiler
+at installation) this package works without them, slower.
+"""
+
+import ctypes
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Fastest first; what PyTorch must report as the machine's capability for each.
+KERNELS = {"avx512": ("AVX512",), "avx2": ("AVX2", "AVX512"), "portable": None}
+# They calculate in float32; halves are converted, which costs next to nothing.
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+# The kernels take channels in multiples of the widest register; missing ones are filled with zeros.
+_LANES = 16
+
+
+@cache
+def load(kernel: str) -> ctypes.CDLL | None:
+    """The library of a kernel, or None where it was not built."""
+    spec = importlib.util.find_spec(f"nlrn.correlation._{kernel}")
+    if spec is None or spec.origin is None:
+        return None
+    library = ctypes.CDLL(spec.origin)
+    pointer, size, threads = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    strided = (pointer, size) * 3
+    library.nlrn_attention_forward.argtypes = (*strided, *(pointer,) * 2, *(size,) * 6, threads)
+    library.nlrn_attention_backward.argtypes = (*strided, *(pointer,) * 6, *(size,) * 6, threads)
+    return library
+
+
+def obstacle(kernel: str) -> str | None:
+    """Why a kernel cannot run here, or None if it can."""
+    needed = KERNELS[kernel]
+    capability = torch.backends.cpu.get_cpu_capability()
+    if needed is not None and capability not in needed:
+        return f"this processor has {capability}"
+    if load(kernel) is None:
+        return "it was not built: no suitable compiler at installation"
+    return None
+
+
+def _pixel_major(x: Tensor) -> Tensor:
+    """[B, C, H, W] as [B, H, W, C] with C a multiple of the register, copied only where it has to be."""
+    x = x.permute(0, 2, 3, 1)
+    missing = -x.shape[3] % _LANES
+    if missing:
+        return torch.nn.functional.pad(x, (0, missing)).contiguous()
+    _, H, W, _ = x.shape
+    pixel = x.stride(2)
+    # the channels of a pixel side by side, the pixels evenly spaced: so a slice of a wider image will do
+    if x.stride(3) == 1 and x.stride(1) == W * pixel and x.stride(0) == H * W * pixel and pixel >= x.shape[3]:
+        return x
+    return x.contiguous()
+
+
+def _channels_first(x: Tensor, channels: int) -> Tensor:
+    """[B, H, W, C] back as [B, channels, H, W], laid out as channels_last."""
+    if x.shape[3] != channels:
+        x = x[..., :channels].contiguous()
+    return x.permute(0, 3, 1, 2)
+
+
+def _call(function: Callable[..., int], inputs: list[Tensor], others: list[Tensor], window: int) -> None:
+    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous) and the sizes."""
+    q, _, v = inputs
+    strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
+    sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
+    if function(*strided, *(x.data_ptr() for x in others), *sizes):
+        raise MemoryError("not enough memory for the scratch space of the correlation")
+
+
+def forward(library: Any, q: Tensor, k: Tensor, v: Tensor, window: int) -> tuple[Tensor, Tensor]:
+    """The attended values [B, M, H, W], channels_last, and the log2-sum-exp2 of each pixel [B, H, W]; float32."""
+    channels = v.shape[1]
+    q, k, v = (_pixel_major(x) for x in (q, k, v))
+    out, lse = v.new_empty(v.shape), q.new_empty(q.shape[:3])
+    if out.numel() and lse.numel():
+        _call(library.nlrn_attention_forward, [q, k, v], [out, lse], window)
+    return _channels_first(out, channels), lse
+
+
+def backward(
+    library: Any, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v, channels_last, from that of ``out`` and what :func:`forward` returned."""
+    D, M = q.shape[1], v.shape[1]
+    q, k, v = (_pixel_major(x) for x in (q, k, v))
+    out, grad = (_pixel_major(x).contiguous() for x in (out, grad))
+    dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
+    if q.numel() and v.numel():
+        _call(library.nlrn_attention_backward, [q, k, v], [out, lse, grad, dq, dk, dv], window)
+    return _channels_first(dq, D), _channels_first(dk, D), _channels_first(dv, M)

@@ -1,0 +1,110 @@
+// The two functions that the package calls, and how their work is shared among threads.
+//
+// All tensors are float32 and pixel-major, [B, H, W, channels]; the pixels of q, k, v may lie further apart than
+// their channels (ldq, ldk, ldv floats), all others are contiguous. D and M are multiples of 16.
+// Returns 0, or 1 when memory ran out.
+#pragma once
+
+#include <cmath>
+
+#include "backward.h"
+#include "forward.h"
+
+#if defined(_WIN32)
+#define EXPORT extern "C" __declspec(dllexport)
+#else
+#define EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+namespace {
+
+// Runs work(worker, i) for i = 0 .. count - 1 on the threads, of which each has one worker. False: out of memory.
+template <class Worker, class Work>
+bool in_parallel(const Shape& s, int64_t count, int threads, Work work) {
+    bool failed = false;
+#pragma omp parallel num_threads(static_cast<int>(std::min<int64_t>(threads, count))) if (count > 1 && threads > 1)
+    {
+        FlushDenormals flush;
+        std::unique_ptr<Worker> worker;
+        try {
+            worker.reset(new Worker(s));
+        } catch (const std::bad_alloc&) {
+#pragma omp atomic write
+            failed = true;
+        }
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < count; i++)
+            if (worker) work(*worker, i);
+    }
+    return !failed;
+}
+
+}  // namespace
+
+EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
+                                  int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
+                                  int64_t M, int64_t window, int threads) {
+    const Shape s(B, H, W, D, M, window, D + M, M);
+    const int64_t bands = s.bands().parts, pixels = H * W;
+    return !in_parallel<Forward>(s, B * bands, threads, [&](Forward& forward, int64_t i) {
+        const int64_t b = i / bands;
+        forward.run(Band(s, i % bands), {{q + b * pixels * ldq, ldq, W},
+                                         {k + b * pixels * ldk, ldk, W},
+                                         {v + b * pixels * ldv, ldv, W},
+                                         {out + b * pixels * M, M, W},
+                                         {lse + b * pixels, 1, W}});
+    });
+}
+
+EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
+                                   int64_t ldv, const float* out, const float* lse, const float* dout, float* dq,
+                                   float* dk, float* dv, int64_t B, int64_t H, int64_t W, int64_t D, int64_t M,
+                                   int64_t window, int threads) {
+    const Shape s(B, H, W, D, M, window, 3 * D + 2 * M, D);
+    const int64_t pixels = H * W, bands = s.bands().parts;
+    std::fill_n(dk, B * pixels * D, 0.0f);
+    std::fill_n(dv, B * pixels * M, 0.0f);
+    // Parts of an image are at least as high as their keys reach to either side together, so that every other part
+    // has its keys to itself. A large batch is work enough: the odd parts follow the even ones. In a small batch all
+    // run at once, and the odd ones have gradients of their own, added at the end. Neither depends on the number of
+    // threads, so the sums are always taken in the same order.
+    const Split parts = Split::in_parts(H, std::max<int64_t>(1, H / std::max<int64_t>(2 * s.reach_y, 32)));
+    const bool together = parts.parts > 1 && B < 8;
+    Floats odd_dk, odd_dv;
+    try {
+        if (together) {
+            odd_dk = zeros(B * pixels * D);
+            odd_dv = zeros(B * pixels * M);
+        }
+    } catch (const std::bad_alloc&) {
+        return 1;
+    }
+    const auto run = [&](Backward& backward, int64_t b, int64_t part) {
+        const bool apart = together && part % 2;
+        float *dk_part = apart ? odd_dk.get() : dk, *dv_part = apart ? odd_dv.get() : dv;
+        const BackwardImages images{{q + b * pixels * ldq, ldq, W}, {k + b * pixels * ldk, ldk, W},
+                                    {v + b * pixels * ldv, ldv, W}, {out + b * pixels * M, M, W},
+                                    {dout + b * pixels * M, M, W},  {lse + b * pixels, 1, W},
+                                    {dq + b * pixels * D, D, W},    {dk_part + b * pixels * D, D, W},
+                                    {dv_part + b * pixels * M, M, W}};
+        for (int64_t n = 0; n < bands; n++) backward.run(Band(s, n), parts[part], parts[part + 1], images);
+    };
+    // all parts, or the even ones and then the odd ones
+    const int64_t rounds = together ? 1 : std::min<int64_t>(2, parts.parts);
+    for (int64_t round = 0; round < rounds; round++) {
+        const int64_t some = (parts.parts + rounds - 1 - round) / rounds;
+        if (!in_parallel<Backward>(s, B * some, threads, [&](Backward& backward, int64_t i) {
+                run(backward, i / some, rounds * (i % some) + round);
+            }))
+            return 1;
+    }
+    if (together) {
+        const auto add = [&](float* to, const float* from, int64_t count) {
+#pragma omp parallel for num_threads(threads)
+            for (int64_t i = 0; i < count; i++) to[i] += from[i];
+        };
+        add(dk, odd_dk.get(), B * pixels * D);
+        add(dv, odd_dv.get(), B * pixels * M);
+    }
+    return 0;
+}

@@ -1,0 +1,192 @@
+// The three matrix products of attention, each on a block of accumulators held in registers:
+//   logits   S[query][key]  = bias + sum_d q[query][d] k[d][key]      keys along the lanes
+//   gather   O[query][c]   += sum_key P[query][key] v[key][c]         channels along the lanes
+//   scatter  dV[key][c]    += sum_query P[query][key] dO[query][c]    channels along the lanes
+// Sizes that do not fill a block have their own instance of the template, chosen from a table.
+#pragma once
+
+#include "vector.h"
+
+namespace {
+
+// acc[i][j] += sum_d a[i][d] b[d][j]
+template <int ROWS, int VECTORS>
+INLINE void multiply(const float* const* rows, const float* b, int64_t ldb, int64_t depth,
+                     Vector (&acc)[ROWS][VECTORS]) {
+    const float* a[ROWS];
+#pragma GCC unroll 8
+    for (int i = 0; i < ROWS; i++) a[i] = rows[i];
+    for (int64_t d = 0; d < depth; d++, b += ldb) {
+        Vector bd[VECTORS];
+#pragma GCC unroll 8
+        for (int j = 0; j < VECTORS; j++) bd[j] = load(b + j * LANES);
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++) {
+            const Vector ad = broadcast(a[i][d]);
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) acc[i][j] += ad * bd[j];
+        }
+    }
+}
+
+template <int ROWS, int VECTORS>
+struct Logits {
+    // bias[i] points to the biases of query i, 0 or -inf
+    static void run(const float* const* q, const float* k, int64_t ldk, int64_t depth, const float* const* bias,
+                    int64_t at, float* s, int64_t lds) {
+        Vector acc[ROWS][VECTORS];
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) acc[i][j] = load(bias[i] + at + j * LANES);
+        multiply<ROWS, VECTORS>(q, k, ldk, depth, acc);
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) store(s + i * lds + j * LANES, acc[i][j]);
+    }
+};
+
+// The weights again, from the logarithm (base 2) of their sum: P = 2^(S - lse)
+template <int ROWS, int VECTORS>
+struct Weights {
+    static void run(const float* const* q, const float* k, int64_t ldk, int64_t depth, const float* const* bias,
+                    int64_t at, const float* lse, float* p, int64_t ldp) {
+        Vector acc[ROWS][VECTORS];
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) acc[i][j] = load(bias[i] + at + j * LANES);
+        multiply<ROWS, VECTORS>(q, k, ldk, depth, acc);
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++)
+                store(p + i * ldp + j * LANES, power_of_two(acc[i][j] - broadcast(lse[i])));
+    }
+};
+
+// The gradient of the logits: dS = P (dO V^T - delta)
+template <int ROWS, int VECTORS>
+struct Slopes {
+    static void run(const float* const* dout, const float* v, int64_t ldv, int64_t depth, const float* delta,
+                    const float* p, float* ds, int64_t ldp) {
+        Vector acc[ROWS][VECTORS];
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) acc[i][j] = -broadcast(delta[i]);
+        multiply<ROWS, VECTORS>(dout, v, ldv, depth, acc);
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++)
+                store(ds + i * ldp + j * LANES, acc[i][j] * load(p + i * ldp + j * LANES));
+    }
+};
+
+// A rectangle of an image, pixel by pixel: rows x cols pixels, `ld` floats from pixel to pixel
+template <class T>
+struct Pixels {
+    T* data;
+    int64_t ld, row;
+    int64_t rows, cols;
+};
+
+template <int ROWS, int VECTORS>
+struct Gather {
+    static void run(const float* p, int64_t ldp, const Pixels<const float>& v, int64_t channel, float* o,
+                    int64_t ldo) {
+        Vector acc[ROWS][VECTORS];
+        o += channel;
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) acc[i][j] = load(o + i * ldo + j * LANES);
+        for (int64_t y = 0; y < v.rows; y++) {
+            const float* vr = v.data + channel + y * v.row;
+            for (int64_t x = 0; x < v.cols; x++, vr += v.ld, p++) {
+                Vector vx[VECTORS];
+#pragma GCC unroll 8
+                for (int j = 0; j < VECTORS; j++) vx[j] = load(vr + j * LANES);
+#pragma GCC unroll 8
+                for (int i = 0; i < ROWS; i++) {
+                    const Vector px = broadcast(p[i * ldp]);
+#pragma GCC unroll 8
+                    for (int j = 0; j < VECTORS; j++) acc[i][j] += px * vx[j];
+                }
+            }
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) store(o + i * ldo + j * LANES, acc[i][j]);
+    }
+};
+
+template <int ROWS, int VECTORS>
+struct Scatter {
+    static void run(const float* p, int64_t ldp, int64_t queries, const float* const* a, int64_t channel,
+                    float* out, int64_t ldo) {
+        Vector acc[ROWS][VECTORS];
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) acc[i][j] = load(out + i * ldo + j * LANES);
+        for (int64_t q = 0; q < queries; q++, p += ldp) {
+            Vector aq[VECTORS];
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) aq[j] = load(a[q] + channel + j * LANES);
+#pragma GCC unroll 8
+            for (int i = 0; i < ROWS; i++) {
+                const Vector pq = broadcast(p[i]);
+#pragma GCC unroll 8
+                for (int j = 0; j < VECTORS; j++) acc[i][j] += pq * aq[j];
+            }
+        }
+#pragma GCC unroll 8
+        for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+            for (int j = 0; j < VECTORS; j++) store(out + i * ldo + j * LANES, acc[i][j]);
+    }
+};
+
+// The instances of a block for 1 to BLOCK_ROWS rows and 1 to BLOCK_VECTORS vectors
+template <template <int, int> class Block>
+struct Table {
+    typedef decltype(&Block<1, 1>::run) Run;
+    Run runs[BLOCK_ROWS][BLOCK_VECTORS];
+
+    template <int I, int J>
+    constexpr void fill() {
+        runs[I - 1][J - 1] = &Block<I, J>::run;
+        if constexpr (J > 1)
+            fill<I, J - 1>();
+        else if constexpr (I > 1)
+            fill<I - 1, BLOCK_VECTORS>();
+    }
+    constexpr Table() : runs() { fill<BLOCK_ROWS, BLOCK_VECTORS>(); }
+    Run operator()(int64_t rows, int64_t vectors) const { return runs[rows - 1][vectors - 1]; }
+};
+
+constexpr Table<Logits> logits;
+constexpr Table<Weights> weights;
+constexpr Table<Slopes> slopes;
+constexpr Table<Gather> gather;
+constexpr Table<Scatter> scatter;
+
+// `count` things in blocks of sizes as equal as possible
+struct Split {
+    int64_t count, parts;
+    // as few blocks as possible of at most `most`
+    Split(int64_t count, int64_t most) : count(count), parts((count + most - 1) / most) {}
+    static Split in_parts(int64_t count, int64_t parts) { return Split{count, parts, 0}; }
+
+  private:
+    Split(int64_t count, int64_t parts, int) : count(count), parts(parts) {}
+
+  public:
+    int64_t operator[](int64_t i) const { return count * i / parts; }
+};
+
+}  // namespace

@@ -1,0 +1,224 @@
+// How an image is cut up. A band is a few columns of queries, swept from top to bottom in tiles of a few rows;
+// the keys of a tile are the rectangle of pixels that its queries may see. The keys of a band are packed with
+// the pixels of consecutive rows behind one another, so that the keys of a tile are one run of lanes.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <new>
+
+#include "blocks.h"
+
+namespace {
+
+// Logits are kept to the base 2: the keys are scaled by this when they are packed
+constexpr float LOG2_E = 1.44269504088896340736f;
+// Queries of a tile. Fewer waste less work on keys that only some of them see; more make better use of the packed
+// keys. Measured for windows 15 to 45.
+constexpr int64_t TILE_H = 4, TILE_W = 4;
+// Logits of a tile that are held at once; with the keys and values of the moment they stay in the first cache
+constexpr int64_t CHUNK_KEYS = 512;
+// Keys that are packed together, by the bytes that are touched for them: packed and as they lie, they stay in the
+// second cache while the tiles around them take their turns
+constexpr int64_t UNIT_BYTES = 3 << 18;
+// Tiles that take turns, and the bytes that are kept for all of them
+constexpr int64_t GROUP_TILES = 16, GROUP_BYTES = 1 << 18;
+
+struct Free {
+    void operator()(float* p) const { std::free(p); }
+};
+typedef std::unique_ptr<float[], Free> Floats;
+
+// Zeroed, so that the lanes behind the last key hold numbers
+Floats zeros(int64_t count) {
+    const size_t bytes = (count * sizeof(float) + 63) / 64 * 64;
+    float* p = static_cast<float*>(std::aligned_alloc(64, std::max<size_t>(bytes, 64)));
+    if (!p) throw std::bad_alloc();
+    std::memset(p, 0, bytes);
+    return Floats(p);
+}
+
+// Sizes of a call. Reaches are clipped to the image: a window may be larger.
+struct Shape {
+    int64_t B, H, W, D, M;
+    int64_t reach_y, reach_x;
+    int64_t tile_h, tile_w;
+    int64_t unit_rows;  // rows of keys that are packed together
+    int64_t chunk_rows; // rows of keys whose logits are held together
+    int64_t group;      // tiles, one above the other, that take turns with each unit
+
+    // floats touched for each key, and kept for each query
+    Shape(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int64_t window, int64_t per_key, int64_t per_query)
+        : B(B), H(H), W(W), D(D), M(M), reach_y(std::min(window / 2, H - 1)), reach_x(std::min(window / 2, W - 1)),
+          tile_h(std::min(TILE_H, H)), tile_w(std::min(TILE_W, W)),
+          unit_rows(at_least_one(UNIT_BYTES / (4 * per_key * most_cols()))),
+          chunk_rows(std::min(H, at_least_one(CHUNK_KEYS / most_cols()))),
+          group(std::min(GROUP_TILES, at_least_one(GROUP_BYTES / (4 * per_query * most_queries())))) {
+        group = std::min(group, Split(H, tile_h).parts);
+        unit_rows = std::min(unit_rows, most_rows());
+    }
+
+    // of the keys of a group
+    int64_t most_rows() const { return std::min(H, group * tile_h + 2 * reach_y); }
+    int64_t most_cols() const { return std::min(W, tile_w + 2 * reach_x); }
+    // of a tile
+    int64_t most_queries() const { return tile_h * tile_w; }
+    // floats from one query's logits to the next's; never a multiple of the cache's set stride
+    int64_t logits_stride() const { return chunk_rows * most_cols() / LANES * LANES + 2 * LANES + 16; }
+    Split bands() const { return Split(W, tile_w); }
+
+  private:
+    static int64_t at_least_one(int64_t n) { return std::max<int64_t>(1, n); }
+};
+
+// One image of a batch whose pixels lie `ld` floats apart
+template <class T>
+struct Image {
+    T* data;
+    int64_t ld, W;
+    T* at(int64_t y, int64_t x) const { return data + (y * W + x) * ld; }
+    Pixels<T> rectangle(int64_t y0, int64_t y1, int64_t x0, int64_t x1) const {
+        return {at(y0, x0), ld, W * ld, y1 - y0, x1 - x0};
+    }
+};
+
+struct Band {
+    int64_t x0, x1;      // queries
+    int64_t left, right; // keys
+    int64_t cols() const { return right - left; }
+    Band(const Shape& s, int64_t i)
+        : x0(s.bands()[i]), x1(s.bands()[i + 1]), left(std::max<int64_t>(0, x0 - s.reach_x)),
+          right(std::min(s.W, x1 + s.reach_x)) {}
+};
+
+struct Tile {
+    int64_t y0, y1, x0, x1; // queries
+    int64_t top, bottom;    // rows of keys
+    int64_t queries;
+    Split blocks;
+    Tile(const Shape& s, const Band& band, int64_t y0, int64_t y1)
+        : y0(y0), y1(y1), x0(band.x0), x1(band.x1), top(std::max<int64_t>(0, y0 - s.reach_y)),
+          bottom(std::min(s.H, y1 + s.reach_y)), queries((y1 - y0) * (x1 - x0)), blocks(queries, BLOCK_ROWS) {}
+    int64_t y(int64_t query) const { return y0 + query / (x1 - x0); }
+    int64_t x(int64_t query) const { return x0 + query % (x1 - x0); }
+};
+
+// What to add to a logit: 0 where the query sees the key, else -inf. Along the rows of keys this is the same
+// pattern for all queries of a column, shifted: one table for each column of the band.
+class Bias {
+    int64_t rows, reach_y, tile_h, cols = 0, stride;
+    Floats table;
+
+  public:
+    explicit Bias(const Shape& s)
+        : rows(2 * s.reach_y + 1 + 2 * (s.tile_h - 1)), reach_y(s.reach_y), tile_h(s.tile_h),
+          stride(rows * s.most_cols() + 2 * LANES), table(zeros(stride * s.tile_w)) {}
+
+    void set(const Shape& s, const Band& band) {
+        cols = band.cols();
+        for (int64_t x = band.x0; x < band.x1; x++) {
+            float* t = table.get() + (x - band.x0) * stride + LANES;
+            for (int64_t row = 0; row < rows; row++)
+                for (int64_t c = band.left; c < band.right; c++) {
+                    const bool seen = row >= tile_h - 1 && row <= tile_h - 1 + 2 * reach_y &&
+                                      std::abs(c - x) <= s.reach_x;
+                    *t++ = seen ? 0.0f : -__builtin_inff();
+                }
+        }
+    }
+    // The biases of the query at (y, x) towards the keys from the row `key_y` on. They may be read up to a register
+    // before the first and behind the last, where they mean nothing.
+    const float* of(const Band& band, int64_t y, int64_t x, int64_t key_y) const {
+        return table.get() + (x - band.x0) * stride + LANES + (key_y - y + reach_y + tile_h - 1) * cols;
+    }
+};
+
+// The channels of some pixels, times `scale`, from pixel-major to channel-major
+void pack(const float* const (&pixels)[LANES], int64_t channels, float scale, float* packed, int64_t ld) {
+    for (int64_t c = 0; c < channels; c += LANES) {
+        Vector square[LANES];
+        for (int i = 0; i < LANES; i++) square[i] = load(pixels[i] + c);
+        transpose(square);
+        for (int i = 0; i < LANES; i++) store(packed + (c + i) * ld, square[i] * scale);
+    }
+}
+
+// Keys along the lanes, the first of them in the lane `skip`: so the loads are aligned
+struct Run {
+    const float* data;
+    int64_t skip;
+};
+
+// Some rows of a band's keys (or of its values, for the backward pass), [channel][row][column]
+class Packed {
+    int64_t channels, row = 0, cols = 0;
+    float scale;
+    Floats packed;
+
+  public:
+    int64_t ld;
+
+    Packed(const Shape& s, int64_t channels, float scale)
+        : channels(channels), scale(scale),
+          ld((s.unit_rows * s.most_cols() + LANES - 1) / LANES * LANES + LANES * BLOCK_VECTORS) {
+        if (ld % 256 == 0) ld += LANES; // rows a multiple of 1 KB apart would share cache sets
+        packed = zeros(channels * ld + LANES * BLOCK_VECTORS);
+    }
+
+    void fill(const Image<const float>& image, const Band& band, int64_t y0, int64_t y1) {
+        row = y0;
+        cols = band.cols();
+        const float* pixels[LANES];
+        float* to = packed.get();
+        int n = 0;
+        for (int64_t y = y0; y < y1; y++)
+            for (int64_t x = band.left; x < band.right; x++) {
+                pixels[n++] = image.at(y, x);
+                if (n == LANES) {
+                    pack(pixels, channels, scale, to, ld);
+                    to += LANES;
+                    n = 0;
+                }
+            }
+        if (n) {
+            for (int i = n; i < LANES; i++) pixels[i] = pixels[n - 1];
+            pack(pixels, channels, scale, to, ld);
+        }
+    }
+
+    // the keys from the row y on
+    Run from_row(int64_t y) const {
+        const int64_t first = (y - row) * cols, skip = first % LANES;
+        return {packed.get() + first - skip, skip};
+    }
+};
+
+// Sweeps a band from the row y0 to y1 in groups of tiles. `at` is the place of a tile's first query in its group:
+// begin(tile, at), then for each unit of keys pack(first row, last + 1) and work(tile, at, first row, last + 1) for
+// each chunk of it that a tile sees, at last finish(tile, at).
+template <class Begin, class Pack, class Work, class Finish>
+void sweep(const Shape& s, const Band& band, int64_t y0, int64_t y1, Begin begin, Pack pack, Work work,
+           Finish finish) {
+    const Split tiles(y1 - y0, s.tile_h), groups(tiles.parts, s.group);
+    for (int64_t g = 0; g < groups.parts; g++) {
+        const int64_t first = groups[g], count = groups[g + 1] - first, each = s.most_queries();
+        const auto tile = [&](int64_t i) { return Tile(s, band, y0 + tiles[first + i], y0 + tiles[first + i + 1]); };
+        for (int64_t i = 0; i < count; i++) begin(tile(i), i * each);
+        const int64_t top = tile(0).top, bottom = tile(count - 1).bottom;
+        const Split units(bottom - top, s.unit_rows);
+        for (int64_t u = 0; u < units.parts; u++) {
+            pack(top + units[u], top + units[u + 1]);
+            for (int64_t i = 0; i < count; i++) {
+                const Tile t = tile(i);
+                const int64_t from = std::max(top + units[u], t.top), to = std::min(top + units[u + 1], t.bottom);
+                if (from >= to) continue;
+                const Split chunks(to - from, s.chunk_rows);
+                for (int64_t c = 0; c < chunks.parts; c++) work(t, i * each, from + chunks[c], from + chunks[c + 1]);
+            }
+        }
+        for (int64_t i = 0; i < count; i++) finish(tile(i), i * each);
+    }
+}
+
+}  // namespace

@@ -1,0 +1,60 @@
+"""The kernels as an operator of PyTorch: differentiable, and opaque to torch.compile and torch.export."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nlrn.correlation import kernels
+
+
+def _library(kernel: str) -> Any:
+    library = kernels.load(kernel)
+    if library is None:
+        # a program exported where the kernel was built, run where it was not
+        raise RuntimeError(f"the correlation kernel {kernel} was not built on this machine")
+    return library
+
+
+@torch.library.custom_op("nlrn::confined_attention", mutates_args=())
+def attend(q: Tensor, k: Tensor, v: Tensor, window: int, kernel: str) -> tuple[Tensor, Tensor]:
+    """The attended values [B, M, H, W] and the log-sum-exp of each pixel, which only the backward pass reads."""
+    return kernels.forward(_library(kernel), q, k, v, window)
+
+
+@torch.library.custom_op("nlrn::confined_attention_backward", mutates_args=())
+def attend_backward(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int, kernel: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v."""
+    return kernels.backward(_library(kernel), grad, q, k, v, out, lse, window)
+
+
+def _like(x: Tensor) -> Tensor:
+    B, C, H, W = x.shape
+    return x.new_empty((B, H, W, C)).permute(0, 3, 1, 2)
+
+
+@attend.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, window: int, kernel: str) -> tuple[Tensor, Tensor]:
+    return _like(v), q.new_empty((q.shape[0], q.shape[2], q.shape[3]))
+
+
+@attend_backward.register_fake
+def _(
+    grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int, kernel: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _like(q), _like(k), _like(v)
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    q, k, v, ctx.window, ctx.kernel = inputs
+    ctx.save_for_backward(q, k, v, *output)
+
+
+def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+    dq, dk, dv = attend_backward(grad, *ctx.saved_tensors, ctx.window, ctx.kernel)
+    return dq, dk, dv, None, None
+
+
+attend.register_autograd(_differentiate, setup_context=_remember)

@@ -1,0 +1,82 @@
+"""Progress bars, for everything that takes longer than two seconds."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class TrainingBar:
+    """Iterations done, loss, validation PSNR, pixels per second, time left."""
+
+    def __init__(self, progress: Progress, total: int, first: int) -> None:
+        self.progress = progress
+        self.task = progress.add_task("training", total=total, completed=first, said="")
+        self.loss, self.psnr, self.pixels = 0.0, 0.0, 0.0
+
+    def update(
+        self,
+        iteration: int,
+        *,
+        loss: float | None = None,
+        psnr: float | None = None,
+        pixels: float | None = None,
+    ) -> None:
+        self.loss = self.loss if loss is None else loss
+        self.psnr = self.psnr if psnr is None else psnr
+        self.pixels = self.pixels if pixels is None else pixels
+        said = f"loss {self.loss:.4f}  {self.pixels / 1000:.0f}k pixels/s"
+        said += f"  PSNR {self.psnr:.2f} dB" if self.psnr else ""
+        self.progress.update(self.task, completed=iteration, said=said)
+
+
+@contextmanager
+def training_bar(total: int, first: int, *, show: bool) -> Iterator[TrainingBar]:
+    """A bar on stderr, refreshed rarely where stderr is a file."""
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console, disable=not show, refresh_per_second=2) as progress:
+        yield TrainingBar(progress, total, first)
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Bars on stderr with the share done and the time left, none where stderr is not a terminal."""
+    shown = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=shown, disable=not shown.is_terminal) as progress:
+        yield progress
+
+
+class ConsoleHandler(logging.Handler):
+    """Log messages as lines above the bars."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.print(record.getMessage(), highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,167 @@
+"""Training images held in memory, and batches of degraded patches cut from them as batched tensor work.
+
+Every random number of a batch comes from one generator seeded with (seed, step), so that a run can be resumed at
+any step, and any number of processes share one sequence of batches.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nlrn.degrade import resize_bicubic, rgb_to_y, round_8bit
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+# pixels around a low-resolution patch that its enlargement must not see replicated
+_SR_MARGIN = 12
+
+
+class Batch(NamedTuple):
+    """Degraded and clean patches [B, C, P, P] in [0, 1], and for each its noise level and weight in the loss [B]."""
+
+    degraded: Tensor
+    clean: Tensor
+    sigma: Tensor
+    weight: Tensor
+
+
+class Patches:
+    """All training images as one flat uint8 tensor, on whatever device trains.
+
+    Args:
+        images: uint8 arrays [H, W, C], all with the same C.
+        device: where the pixels are held and batches are made.
+    """
+
+    def __init__(self, images: Sequence[np.ndarray], device: torch.device | str = "cpu") -> None:
+        if not images:
+            raise ValueError("there are no training images")
+        sizes = torch.tensor([image.shape[:2] for image in images])
+        self.pixels = torch.cat([torch.from_numpy(i.reshape(-1, i.shape[2])) for i in images]).to(device)
+        areas = sizes.prod(1)
+        self.height, self.width = sizes.to(device).unbind(1)
+        self.offset = (areas.cumsum(0) - areas).to(device)
+        self.share = (areas / areas.sum()).to(device)
+        self.smallest = int(sizes.min())
+
+    def cut(self, count: int, size: int, generator: torch.Generator) -> Tensor:
+        """``count`` patches [count, C, size, size] in [0, 1], each flipped and turned at random."""
+        device = self.pixels.device
+        which = torch.multinomial(self.share, count, replacement=True, generator=generator)
+        random = torch.rand(5, count, 1, 1, generator=generator, device=device)
+        top = (random[0] * (self.height[which].view(-1, 1, 1) - size + 1)).long()
+        left = (random[1] * (self.width[which].view(-1, 1, 1) - size + 1)).long()
+        flip_y, flip_x, turn = random[2] < 0.5, random[3] < 0.5, random[4] < 0.5
+        along = torch.arange(size, device=device)
+        y = torch.where(turn, along.view(1, 1, -1), along.view(1, -1, 1))
+        x = torch.where(turn, along.view(1, -1, 1), along.view(1, 1, -1))
+        y, x = torch.where(flip_y, size - 1 - y, y), torch.where(flip_x, size - 1 - x, x)
+        index = self.offset[which].view(-1, 1, 1) + (top + y) * self.width[which].view(-1, 1, 1) + left + x
+        return self.pixels[index].permute(0, 3, 1, 2).float() / 255
+
+
+def noisy_batch(
+    patches: Patches, count: int, size: int, sigmas: tuple[float, float], generator: torch.Generator
+) -> Batch:
+    """Patches with white Gaussian noise, never clipped, of a level drawn evenly from ``sigmas`` (0-255 scale).
+
+    The weight 1/sigma keeps the strong noise from ruling the loss: the error that a good denoiser leaves grows
+    about as sigma does.
+    """
+    clean = patches.cut(count, size, generator)
+    device = clean.device
+    low, high = sigmas
+    sigma = (low + (high - low) * torch.rand(count, generator=generator, device=device)) / 255
+    noise = torch.randn(clean.shape, generator=generator, device=device)
+    return Batch(clean + sigma.view(-1, 1, 1, 1) * noise, clean, sigma, (25 / 255) / sigma.clamp(min=5 / 255))
+
+
+def reduced_batch(
+    patches: Patches, count: int, size: int, scales: Sequence[int], generator: torch.Generator
+) -> Batch:
+    """Patches reduced by each of ``scales`` in turn, rounded to 8 bits, and enlarged again by bicubic.
+
+    The scales are mixed within the batch, since its norms must see the mixture they meet later. The weights
+    even out how much error each scale leaves.
+    """
+    whole = -(-(size + 2 * _SR_MARGIN) // 12) * 12
+    full = patches.cut(count, whole, generator)
+    start = [
+        int(s)
+        for s in torch.randint(whole - size + 1 - 2 * _SR_MARGIN, (2,), generator=generator, device=full.device)
+    ]
+    rows, cols = (slice(s + _SR_MARGIN, s + _SR_MARGIN + size) for s in start)
+    scale = torch.tensor(scales).repeat(-(-count // len(scales)))[:count]
+    degraded = torch.empty(count, full.shape[1], size, size, device=full.device)
+    for s in scales:
+        some = (scale == s).to(full.device)
+        low = round_8bit(resize_bicubic(full[some], whole // s, whole // s))
+        degraded[some] = resize_bicubic(low, whole, whole)[..., rows, cols]
+    weight = torch.tensor([{2: 2.0, 3: 1.0, 4: 0.7}.get(s, 1.0) for s in scale.tolist()])
+    return Batch(degraded, full[..., rows, cols], torch.zeros(count, device=full.device), weight.to(full.device))
+
+
+def read_images(folders: Sequence[Path], channels: int, *, luma: bool = False) -> list[np.ndarray]:
+    """All images below the folders as uint8 [H, W, C], sorted by path.
+
+    Args:
+        folders: where to look, recursively.
+        channels: 1 or 3.
+        luma: with one channel, take BT.601 studio-range Y (super-resolution) rather than gray.
+
+    Raises:
+        ValueError: a folder is missing or holds no image, or a file cannot be read.
+    """
+    images = []
+    for folder in folders:
+        paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if not paths:
+            raise ValueError(f"{folder}: no images to train on here")
+        for path in paths:
+            try:
+                with Image.open(path) as file:
+                    image = np.array(file.convert("RGB" if channels == 3 or luma else "L"))
+            except OSError as error:
+                raise ValueError(f"{path}: not an image that can be read ({error})") from error
+            if channels == 1 and luma:
+                y = rgb_to_y(torch.from_numpy(image).permute(2, 0, 1).double() / 255)
+                image = (round_8bit(y) * 255).round().byte().squeeze(0).numpy()
+            images.append(image.reshape(*image.shape[:2], channels))
+    return images
+
+
+def hold_out(images: Sequence[np.ndarray], count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Split into images for training and ``count`` spread evenly over the list for validation."""
+    if not 0 < count < len(images):
+        raise ValueError(f"{count} of {len(images)} training images cannot be set aside for validation")
+    aside = {int((i + 0.5) * len(images) / count) for i in range(count)}
+    return [im for i, im in enumerate(images) if i not in aside], [images[i] for i in sorted(aside)]
+
+
+def validation_sets(
+    images: Sequence[np.ndarray], task: str, levels: Sequence[int], device: torch.device
+) -> dict[int, Batch]:
+    """The same degraded crops at every validation, for each noise level (0-255 scale) or scale."""
+    side = min(180, *(min(image.shape[:2]) for image in images)) // 12 * 12
+    crops = Patches([_centre(image, side) for image in images], "cpu")
+    clean = crops.pixels.view(len(images), side, side, -1).permute(0, 3, 1, 2).float() / 255
+    sets = {}
+    for level in levels:
+        if task == "denoise":
+            noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(level))
+            degraded, sigma = clean + level / 255 * noise, level / 255
+        else:
+            low = round_8bit(resize_bicubic(clean, side // level, side // level))
+            degraded, sigma = resize_bicubic(low, side, side), 0.0
+        ones = torch.ones(len(images))
+        sets[level] = Batch(*(t.to(device) for t in (degraded, clean, sigma * ones, ones)))
+    return sets
+
+
+def _centre(image: np.ndarray, side: int) -> np.ndarray:
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    return np.ascontiguousarray(image[top : top + side, left : left + side])

@@ -1,0 +1,87 @@
+"""What decides how a training run goes, and what changes while it goes."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from nlrn.network import Config
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how a training run goes; each field is a flag of ``nlrn train``."""
+
+    data: tuple[Path, ...]
+    """Folders of training images, searched recursively."""
+    out: Path
+    """Where the checkpoint, the best weights and the metrics go; a checkpoint found there is resumed."""
+    init: str | None = None
+    """Start from the weights of this model (a name or a file) where their shapes fit."""
+    sigmas: tuple[float, float] = (5.0, 55.0)
+    """Denoising: range of the noise level, on the 0-255 scale; without a noise map, twice the same number."""
+    scales: tuple[int, ...] = (2, 3, 4)
+    """Super-resolution: the factors that are mixed in every batch."""
+    iterations: int = 10_000
+    """Length of the whole run in optimizer steps; the learning rate falls to nearly zero over it."""
+    minutes: float = 1e9
+    """Stop cleanly, with everything saved, after so many minutes."""
+    batch: int = 16
+    """Patches in a batch, over all processes."""
+    patch: int = 40
+    """Side of a patch in pixels, at the end of the run."""
+    patch_from: int = 0
+    """Side of a patch at the start, if smaller; patches grow until ``grown``."""
+    steps_from: int = 0
+    """Recurrent steps at the start, if fewer than the network's; they grow until ``grown``."""
+    grown: float = 0.6
+    """Part of the run after which patches and steps have grown to their full size."""
+    rate: float = 4e-3
+    """Peak learning rate of Muon; AdamW's, for what is no kernel, is half of it."""
+    warmup: int = 200
+    """Iterations over which the learning rate rises to its peak."""
+    clip: float = 5.0
+    """Largest norm of the gradient of all parameters."""
+    decay: float = 0.999
+    """How much of the moving average of the weights each iteration keeps."""
+    freeze: float = 0.25
+    """Last part of the run in which the norms use their running statistics, as they will at inference."""
+    seed: int = 0
+    """Seed of everything random."""
+    device: str = "auto"
+    """auto, cpu, cuda or mps."""
+    precision: str = "auto"
+    """auto, fp32 or bf16 (mixed: the weights stay fp32)."""
+    devices: int = 1
+    """Processes per machine, one for each GPU."""
+    machines: int = 1
+    """Machines, each started through Fabric's launcher (``fabric run``)."""
+    validate: int = 500
+    """Iterations between validations, each followed by a checkpoint."""
+    held_out: int = 8
+    """Training images set aside for validation."""
+
+
+class Schedule:
+    """What changes as the run goes on."""
+
+    def __init__(self, settings: Settings, config: Config) -> None:
+        self.s, self.full_steps = settings, config.steps
+
+    def rate(self, i: int) -> float:
+        """The learning rate, relative to its peak."""
+        rise = min(1.0, (i + 1) / max(1, self.s.warmup))
+        return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, i / self.s.iterations))))
+
+    def steps(self, i: int) -> int:
+        return self._grow(i, self.s.steps_from, self.full_steps)
+
+    def patch(self, i: int) -> int:
+        return self._grow(i, self.s.patch_from, self.s.patch)
+
+    def frozen(self, i: int) -> bool:
+        return i >= (1 - self.s.freeze) * self.s.iterations
+
+    def _grow(self, i: int, first: int, last: int) -> int:
+        if not 0 < first < last:
+            return last
+        return min(last, first + int((last - first + 1) * i / (self.s.grown * self.s.iterations)))

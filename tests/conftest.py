@@ -1,0 +1,38 @@
+"""What the tests share: where the benchmark images are, small networks with weights that do something."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from nlrn.network import NLRN, Config
+
+# the tests run side by side, one to a core
+torch.set_num_threads(1)
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of training and test images; tests that need it are skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("no benchmark images beside the repository")
+    return SHARED
+
+
+@pytest.fixture
+def network() -> Callable[..., NLRN]:
+    """Makes a small network of random weights, in evaluation mode, whose every part has an effect."""
+
+    def make(**fields: object) -> NLRN:
+        small = {"steps": 3, "filters": 8, "embedding": 4, "window": 5, "noise_map": True}
+        torch.manual_seed(0)
+        made = NLRN(Config(**{**small, **fields}))  # type: ignore[arg-type]
+        for parameter in made.parameters():
+            if not parameter.any():  # the tail and g start at zero
+                torch.nn.init.normal_(parameter, std=0.05)
+        return made.eval()
+
+    return make

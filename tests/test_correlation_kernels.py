@@ -1,0 +1,252 @@
+"""Every implementation that this machine can run, against the definition; and the operator around the kernels."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nlrn import correlation
+from nlrn.correlation import choice, confined_attention, kernels, reference_attention
+from nlrn.correlation.tiled import tiled_attention
+
+KERNELS = [name for name in correlation.available() if name in kernels.KERNELS]
+NONE = [pytest.param("none", marks=pytest.mark.skip("not built"))]
+each_kernel = pytest.mark.parametrize("kernel", KERNELS or NONE)
+# what lies around the kernels is the same for all of them
+one_kernel = pytest.mark.parametrize("kernel", KERNELS[:1] or NONE)
+NAMES = ["value", "dq", "dk", "dv"]
+
+
+@pytest.fixture
+def forced(kernel):
+    with mock.patch.dict(os.environ, {choice.VARIABLE: kernel}):
+        yield kernel
+
+
+def random_inputs(B: int, D: int, M: int, H: int, W: int, scale: float = 1.0) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(B + 3 * D + 5 * M + 7 * H + 11 * W)
+    q, k, v = (torch.randn(B, C, H, W, generator=generator) for C in (D, D, M))
+    return [(q * scale).requires_grad_(), (k * scale).requires_grad_(), v.requires_grad_()]
+
+
+def value_and_gradients(form, inputs: list[Tensor], window: int) -> list[Tensor]:
+    out = form(*inputs, window)
+    weight = torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view(out.shape).to(out.dtype)
+    return [out.detach(), *torch.autograd.grad(out, inputs, weight)]
+
+
+def assert_close(got: list[Tensor], inputs: list[Tensor], window: int, definition=reference_attention) -> None:
+    wanted = value_and_gradients(definition, [x.detach().double().requires_grad_() for x in inputs], window)
+    for name, a, b in zip(NAMES, got, wanted, strict=True):
+        assert a.shape == b.shape
+        error = float((a.double() - b).abs().max() / b.abs().max().clamp(min=1))
+        assert error < (1e-5 if name == "value" else 1e-4), name
+
+
+@each_kernel
+@settings(deadline=None, max_examples=15)
+@given(
+    B=st.integers(1, 3),
+    D=st.integers(1, 40),
+    M=st.integers(1, 40),
+    H=st.integers(1, 11),
+    W=st.integers(1, 11),
+    window=st.integers(0, 6).map(lambda r: 2 * r + 1),
+)
+def test_kernel_is_the_reference(kernel, B, D, M, H, W, window):
+    inputs = random_inputs(B, D, M, H, W, scale=0.5)
+    with mock.patch.dict(os.environ, {choice.VARIABLE: kernel}):
+        got = value_and_gradients(confined_attention, inputs, window)
+    assert_close(got, inputs, window)
+
+
+@each_kernel
+@pytest.mark.parametrize(
+    ("sizes", "window"),
+    [
+        ((2, 64, 64, 33, 33), 15),  # what training asks for
+        ((1, 64, 128, 48, 50), 45),  # the paper's network
+        ((1, 16, 16, 2, 600), 999),  # one row of keys is longer than a chunk
+        ((1, 16, 16, 150, 4), 9),  # several parts and units
+        ((1, 16, 16, 70, 70), 3),
+        ((1, 768, 16, 9, 9), 7),  # many steps carried
+    ],
+)
+def test_larger_images(forced, sizes, window):
+    # tiled_attention in float64 is the reference's equal (test_correlation.py), and quicker
+    inputs = random_inputs(*sizes, scale=0.3)
+    assert_close(value_and_gradients(confined_attention, inputs, window), inputs, window, tiled_attention)
+
+
+@each_kernel
+def test_strong_logits(forced):
+    """Weights from 1 down to far below the smallest float."""
+    inputs = random_inputs(1, 16, 16, 20, 20, scale=5.0)
+    got = value_and_gradients(confined_attention, inputs, 11)
+    assert all(x.isfinite().all() for x in got)
+    # logits of some hundreds have only five decimals in float32
+    exact = tiled_attention(*(x.detach().double() for x in inputs), 11)
+    torch.testing.assert_close(got[0].double(), exact, atol=1e-3, rtol=1e-3)
+
+
+@each_kernel
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_not_a_number_is_not_hidden(forced, which):
+    inputs = [x.detach() for x in random_inputs(2, 16, 16, 40, 40)]
+    inputs[which][0, :, 20, 20] = torch.nan
+    bad = confined_attention(*inputs, 5).isnan().any(1)
+    reach = 0 if which == 0 else 2
+    assert bad[0, 20 - reach : 21 + reach, 20 - reach : 21 + reach].all()
+    # a pixel of the same tile may see one key too many, with weight 0: 0 * nan is nan
+    bad[0, 12:29, 12:29] = False
+    assert not bad.any()
+
+
+@one_kernel
+def test_channels_last_slices_need_no_copy(forced):
+    wide = torch.randn(2, 9, 10, 16 + 16 + 32)
+    q, k, v = (x.permute(0, 3, 1, 2) for x in wide.split([16, 16, 32], 3))
+    for part in (q, k, v):
+        assert kernels._pixel_major(part).data_ptr() == part.data_ptr()
+    out = confined_attention(q, k, v, 5)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(out, confined_attention(q.contiguous(), k.contiguous(), v.contiguous(), 5))
+
+
+@each_kernel
+def test_the_same_bits_every_time_and_for_any_number_of_threads(forced):
+    inputs = random_inputs(3, 32, 16, 70, 30)
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for n in (1, 2, 3, 2):
+            torch.set_num_threads(n)
+            results.append(value_and_gradients(confined_attention, inputs, 15))
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@each_kernel
+def test_denormals_stay_with_the_kernel(forced):
+    tiny = torch.full((1,), 1e-40)
+    confined_attention(*(x.detach() for x in random_inputs(1, 16, 16, 8, 8)), 3)
+    assert (tiny * 1.0).item() > 0
+
+
+@one_kernel
+def test_operator_is_sound(forced):
+    """Its fake form, autograd and functionalization, by PyTorch's own checks."""
+    inputs = random_inputs(1, 5, 3, 6, 7)
+    torch.library.opcheck(torch.ops.nlrn.confined_attention.default, (*inputs, 3, forced))
+
+
+@one_kernel
+def test_empty_batch(forced):
+    q, k, v = torch.zeros(0, 4, 3, 3), torch.zeros(0, 4, 3, 3), torch.zeros(0, 2, 3, 3)
+    assert confined_attention(q, k, v, 3).shape == (0, 2, 3, 3)
+
+
+class Step(torch.nn.Module):
+    def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return confined_attention(q * 2, k, v, 3) + v
+
+
+@one_kernel
+def test_compile_without_a_break(forced):
+    inputs = random_inputs(1, 16, 16, 6, 7)
+    compiled = torch.compile(Step(), fullgraph=True, backend="aot_eager")
+    for a, b in zip(
+        value_and_gradients(lambda q, k, v, _: compiled(q, k, v), inputs, 3),
+        value_and_gradients(lambda q, k, v, _: Step()(q, k, v), inputs, 3),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@one_kernel
+def test_export_for_any_size(forced):
+    inputs = tuple(x.detach() for x in random_inputs(1, 16, 16, 6, 7))
+    sizes = {2: torch.export.Dim("H", min=2, max=99), 3: torch.export.Dim("W", min=2, max=99)}
+    program = torch.export.export(Step(), inputs, dynamic_shapes=(sizes, sizes, sizes))
+    other = [x.detach() for x in random_inputs(1, 16, 16, 9, 12)]
+    torch.testing.assert_close(program.module()(*other), Step()(*other))
+
+
+def test_choice_by_name(monkeypatch):
+    q = torch.zeros(1, 2, 3, 3)
+    for name in correlation.available():
+        monkeypatch.setenv(choice.VARIABLE, name)
+        assert correlation.implementation(q, q, q) == name
+        assert correlation.describe().startswith(name)
+    monkeypatch.setenv(choice.VARIABLE, "sse")
+    with pytest.raises(ValueError, match="NLRN_CORRELATION"):
+        confined_attention(q, q, q, 3)
+
+
+def test_choice_names_the_obstacle(monkeypatch):
+    q = torch.zeros(1, 2, 3, 3)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
+    assert correlation.implementation(q, q, q) in ("portable", "torch")
+    assert "not avx512: this processor has DEFAULT" in correlation.describe()
+    monkeypatch.setenv(choice.VARIABLE, "avx2")
+    with pytest.raises(RuntimeError, match="DEFAULT"):
+        confined_attention(q, q, q, 3)
+
+
+def test_without_kernels_pytorch_does_it(monkeypatch):
+    q = torch.randn(1, 2, 3, 3)
+    monkeypatch.setattr(kernels, "load", lambda kernel: None)
+    assert correlation.implementation(q, q, q) == "torch"
+    assert "not portable: it was not built" in correlation.describe()
+    torch.testing.assert_close(confined_attention(q, q, q, 3), reference_attention(q, q, q, 3))
+
+
+@one_kernel
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_halves(forced, dtype):
+    inputs = [x.detach().to(dtype).requires_grad_() for x in random_inputs(1, 16, 16, 9, 9)]
+    assert correlation.implementation(*inputs) == forced
+    got = value_and_gradients(confined_attention, inputs, 5)
+    assert {x.dtype for x in got} == {dtype}
+    wanted = value_and_gradients(reference_attention, [x.detach().double().requires_grad_() for x in inputs], 5)
+    for a, b in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a.double(), b, atol=2e-2, rtol=2e-2)
+
+
+def test_what_kernels_do_not_cover():
+    q = torch.zeros(1, 2, 3, 3)
+    assert correlation.implementation(q.double(), q.double(), q.double()) == "torch"
+    assert correlation.implementation(q, q, q, normalize="mean") == "torch"
+
+
+@pytest.mark.slow
+def test_install_without_a_compiler(tmp_path):
+    """The wheel is built all the same, and says what is missing."""
+    root = Path(__file__).parents[1]
+    built = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-v", "-w", tmp_path, root],
+        env={**os.environ, "CC": "/bin/false", "CXX": "/bin/false"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "nlrn.correlation._avx512" in built.stdout + built.stderr
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--target", target, *tmp_path.glob("*.whl")]
+    subprocess.run(install, check=True, capture_output=True)
+    program = "import nlrn.correlation as c; print(c.__file__); print(c.describe())"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(target)}, cwd=tmp_path,
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert str(target) in shown
+    assert "torch (not avx512: it was not built" in shown or "torch (not avx512: this processor" in shown

@@ -1,0 +1,190 @@
+"""The network is the paper's, every switch of it does something, and the non-local block helps another network."""
+
+from dataclasses import fields
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from nlrn.correlation import reference_attention
+from nlrn.network import NLRN, SIMILARITIES, Config, NonLocalBlock
+
+
+def convolution_parameters(network: nn.Module) -> int:
+    return sum(p.numel() for m in network.modules() if isinstance(m, nn.Conv2d) for p in m.parameters())
+
+
+def test_the_papers_network_has_its_330k_parameters() -> None:
+    network = NLRN()
+    assert convolution_parameters(network) == 330_625
+    assert sum(p.numel() for p in network.parameters()) == 340_099
+
+
+def test_it_starts_as_the_identity() -> None:
+    x = torch.rand(2, 1, 9, 7)
+    assert torch.equal(NLRN(Config(steps=2, filters=8, embedding=4, window=5))(x), x)
+
+
+def slow_nlrn(network: NLRN, x: Tensor, sigma: float) -> Tensor:
+    """The network of the paper's section 3.3 once more, from the state dict, with the map of logits kept."""
+    w = {n: t.double() for n, t in network.state_dict().items()}
+    height, width = x.shape[2:]
+    rows, cols = torch.arange(height), torch.arange(width)
+    reach = network.config.window // 2
+    near = ((rows[:, None] - rows).abs() <= reach)[:, None, :, None] & ((cols[:, None] - cols).abs() <= reach)[
+        :, None
+    ]
+    near = near.reshape(height * width, height * width)
+
+    def conv(t: Tensor, name: str) -> Tensor:
+        weight = w[f"{name}.weight"]
+        return F.conv2d(t, weight, w[f"{name}.bias"], padding=weight.shape[2] // 2)
+
+    def norm(t: Tensor, name: str) -> Tensor:
+        parts = (w[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias"))
+        mean, var, weight, bias = (p.view(-1, 1, 1) for p in parts)
+        return (t - mean) / (var + 1e-5).sqrt() * weight + bias
+
+    y = conv(norm(torch.cat([x, torch.full_like(x, sigma)], 1), "head_norm"), "head")
+    state, logits = y, torch.zeros(1, height * width, height * width, dtype=torch.float64)
+    for t in range(network.config.steps):
+        features = norm(state, f"norms.{t}.block").relu()
+        theta, phi, g = (conv(features, f"bodies.0.non_local.{n}").flatten(2) for n in ("theta", "phi", "g"))
+        logits = logits + theta.transpose(1, 2) @ phi
+        weights = logits.masked_fill(~near, -torch.inf).softmax(-1)
+        features = features + (g @ weights.transpose(1, 2)).reshape(features.shape)
+        features = conv(norm(features, f"norms.{t}.conv1"), "bodies.0.conv1")
+        state = conv(norm(features, f"norms.{t}.conv2").relu(), "bodies.0.conv2") + y
+    return x + conv(norm(state, "tail_norm").relu(), "tail")
+
+
+def test_it_computes_what_the_paper_says(network) -> None:
+    made = network().double()
+    for norm in made.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.normal_(0, 0.3)
+            norm.running_var.uniform_(0.5, 2)
+    x = torch.rand(1, 1, 9, 11, dtype=torch.float64)
+    torch.testing.assert_close(made(x, 0.1), slow_nlrn(made, x, 0.1), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 2},
+        {"window": 3},
+        {"propagate": False},
+        {"every": 2},
+        {"every": 0},
+        {"share": False},
+        *({"similarity": s} for s in SIMILARITIES[1:]),
+    ],
+    ids=str,
+)
+def test_every_switch_changes_the_result_and_trains(network, change) -> None:
+    x = torch.rand(1, 1, 12, 12)
+    changed = network(**change)
+    assert not torch.allclose(network()(x, 0.1), changed(x, 0.1), atol=1e-6)
+    changed.train()
+    (changed(torch.rand(2, 1, 12, 12), 0.1) ** 2).mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in changed.parameters())
+
+
+def test_unshared_weights_are_one_set_for_each_step() -> None:
+    shared, unshared = (NLRN(Config(steps=3, filters=8, embedding=4, share=s)) for s in (True, False))
+    assert len(unshared.bodies) == 3
+    body = convolution_parameters(shared.bodies[0])
+    assert convolution_parameters(unshared) == convolution_parameters(shared) + 2 * body
+
+
+def test_colour_and_batches_of_sigmas(network) -> None:
+    made = network(channels=3)
+    x = torch.rand(2, 3, 8, 9)
+    together = made(x, torch.tensor([0.05, 0.2]))
+    alone = [made(x[i : i + 1], s) for i, s in enumerate((0.05, 0.2))]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-6, rtol=0)
+
+
+def test_wrong_inputs_are_refused(network) -> None:
+    with pytest.raises(ValueError, match="needs sigma"):
+        network()(torch.rand(1, 1, 4, 4))
+    with pytest.raises(ValueError, match=r"takes \[B, 1, H, W\]"):
+        network()(torch.rand(1, 3, 4, 4), 0.1)
+
+
+@given(
+    st.builds(
+        Config,
+        task=st.just("denoise"),
+        channels=st.sampled_from([1, 3]),
+        steps=st.integers(1, 20),
+        filters=st.integers(1, 256),
+        embedding=st.integers(1, 128),
+        window=st.integers(0, 30).map(lambda i: 2 * i + 1),
+        similarity=st.sampled_from(SIMILARITIES),
+        every=st.integers(0, 4),
+    )
+)
+def test_a_configuration_survives_as_a_tensor(config: Config) -> None:
+    assert Config.from_tensor(config.to_tensor()) == config
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"task": "cook"},
+        {"channels": 2},
+        {"steps": 0},
+        {"window": 4},
+        {"similarity": "x"},
+        {"every": -1},
+        {"steps": 1.5},
+        {"task": "sr", "channels": 3},
+    ],
+    ids=str,
+)
+def test_configurations_that_make_no_sense_are_refused(wrong) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong)) if len(wrong) == 1 else "channels"):
+        Config(**wrong)
+
+
+@pytest.mark.parametrize("code", [torch.zeros(3, dtype=torch.int64), torch.zeros(len(fields(Config)))])
+def test_foreign_tensors_are_no_configuration(code: Tensor) -> None:
+    with pytest.raises(ValueError, match="not one that nlrn wrote"):
+        Config.from_tensor(code)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from(SIMILARITIES))
+def test_the_block_is_the_definition_for_any_features(height: int, width: int, similarity: str) -> None:
+    torch.manual_seed(1)
+    block = NonLocalBlock(6, window=3, similarity=similarity).double()
+    nn.init.normal_(block.g.weight)
+    x = torch.randn(2, 6, height, width, dtype=torch.float64)
+    if similarity == "euclidean":
+        attended = _euclidean(x, block.g(x), 1)
+    else:
+        q = block.theta(x) if "embedded" in similarity else x
+        k = block.phi(x) if similarity in ("embedded-gaussian", "embedded-dot") else q
+        normalize = "mean" if similarity.endswith("dot") else "softmax"
+        attended = reference_attention(q, k, block.g(x), 3, normalize=normalize)
+    torch.testing.assert_close(block(x), x + attended, atol=1e-9, rtol=0)
+
+
+def _euclidean(x: Tensor, g: Tensor, reach: int) -> Tensor:
+    out = torch.empty_like(g)
+    for y in range(x.shape[2]):
+        for c in range(x.shape[3]):
+            rows, cols = slice(max(0, y - reach), y + reach + 1), slice(max(0, c - reach), c + reach + 1)
+            distance = (x[:, :, rows, cols] - x[:, :, y, c, None, None]).square().sum(1).flatten(1)
+            weights = (-distance).softmax(1)
+            out[:, :, y, c] = torch.einsum("bn,bmn->bm", weights, g[:, :, rows, cols].flatten(2))
+    return out
+
+
+def test_a_new_block_changes_nothing() -> None:
+    x = torch.randn(1, 8, 5, 5)
+    assert torch.equal(NonLocalBlock(8)(x), x)

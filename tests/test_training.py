@@ -1,0 +1,220 @@
+"""Training learns, resumes exactly, is the same on two processes, and stops cleanly."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nlrn import models
+from nlrn.network import Config
+from nlrn.training import Settings, train
+from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
+from nlrn.training.optimizer import orthogonal
+from nlrn.training.settings import Schedule
+
+TINY = Config(steps=3, filters=8, embedding=4, window=5, every=2, noise_map=True)
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of pictures with edges and texture at all angles."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    y, x = np.mgrid[:96, :120] / 96
+    for i in range(6):
+        turn = np.cos(i) * x + np.sin(i) * y
+        picture = 0.5 + 0.25 * np.sign(np.sin(9 * turn)) + 0.2 * np.sin(40 * (x - y * i / 3))
+        Image.fromarray((picture.clip(0, 1) * 255).astype(np.uint8)).convert("RGB").save(folder / f"{i}.png")
+    return folder
+
+
+def tiny(photos: Path, out: Path, **changes: object) -> Settings:
+    settings = Settings(
+        data=(photos,), out=out, iterations=20, batch=4, patch=16, validate=10, held_out=2, device="cpu",
+        precision="fp32", warmup=5, steps_from=2,
+    )  # fmt: skip
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def final_weights(out: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(out / "checkpoint.pt", weights_only=True)["network"]
+    return state
+
+
+def losses(out: Path) -> list[float]:
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+def test_resumed_is_the_same_as_straight(photos: Path, tmp_path: Path) -> None:
+    train(TINY, tiny(photos, tmp_path / "straight"))
+    # a deadline in the past stops after one iteration; ten such starts and a last one without make twenty
+    for minutes in [0.0] * 10 + [1e9]:
+        train(TINY, tiny(photos, tmp_path / "resumed", minutes=minutes))
+    straight, resumed = final_weights(tmp_path / "straight"), final_weights(tmp_path / "resumed")
+    assert all(torch.equal(straight[n], resumed[n]) for n in straight)
+
+
+def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
+    best = train(TINY, tiny(photos, tmp_path / "out"))
+    network = models.load(tmp_path / "out")
+    assert network.config == TINY
+    card = json.loads((tmp_path / "out" / models.CARD).read_text())
+    scores = card["training"]["validation_psnr"].values()
+    assert sum(scores) / len(scores) == pytest.approx(best)
+    assert list((tmp_path / "out").glob("events*"))
+
+
+def test_another_network_cannot_resume(photos: Path, tmp_path: Path) -> None:
+    train(TINY, tiny(photos, tmp_path / "out", minutes=0.0))
+    with pytest.raises(ValueError, match="another network"):
+        train(replace(TINY, window=7), tiny(photos, tmp_path / "out"))
+
+
+def test_steps_that_join_at_a_resume_start_from_the_last_before_them(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train(TINY, tiny(photos, out, minutes=0.0, iterations=10_000))
+    before = final_weights(out)["norms.1.conv1.running_mean"]
+    train(TINY, tiny(photos, out, minutes=0.0, iterations=2, rate=1e-12))
+    after = final_weights(out)
+    # one iteration later both have moved, from the same values, by a tenth of the way to their own statistics
+    assert (after["norms.2.conv1.running_mean"] - before).abs().max() < 0.5
+    assert after["norms.2.conv1.running_mean"].abs().sum() > 0.5 * before.abs().sum() > 0
+
+
+def test_more_steps_start_from_fewer(photos: Path, tmp_path: Path) -> None:
+    train(replace(TINY, steps=2), tiny(photos, tmp_path / "few"))
+    train(TINY, tiny(photos, tmp_path / "more", init=str(tmp_path / "few"), minutes=0.0, rate=1e-12))
+    few, more = models.load(tmp_path / "few").state_dict(), final_weights(tmp_path / "more")
+    assert torch.allclose(more["bodies.0.conv1.weight"], few["bodies.0.conv1.weight"], atol=1e-6)
+    assert torch.allclose(more["norms.2.conv1.weight"], few["norms.1.conv1.weight"], atol=1e-6)
+
+
+def test_a_gradient_that_is_not_finite_ends_it(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match="lower --rate"):
+        train(TINY, tiny(photos, tmp_path / "out", rate=1e30, warmup=0, iterations=60, clip=1e30))
+
+
+def command(photos: Path, out: Path, *more: str) -> list[str]:
+    start = f"-m nlrn.cli train denoise --data {photos} --out {out} --device cpu --precision fp32"
+    network = "--steps 3 --filters 8 --embedding 4 --window 5 --noise-map --patch 16 --held-out 2"
+    return [sys.executable, *f"{start} {network}".split(), *more]
+
+
+def test_a_request_to_stop_leaves_a_checkpoint(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    endless = command(photos, out, "--iterations", "100000")
+    process = subprocess.Popen(endless, stderr=subprocess.DEVNULL, env=ONE_THREAD)
+    deadline = time.monotonic() + 120
+    while not (out / "metrics.jsonl").exists() or not losses(out):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert torch.load(out / "checkpoint.pt", weights_only=True)["iteration"] >= 20
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_the_double_batch(photos: Path, tmp_path: Path) -> None:
+    # with frozen norms, since running statistics are each process's own
+    same = ["--iterations", "20", "--freeze", "1", "--batch", "4", "--clip", "1e9"]
+    for name, more in (("one", []), ("two", ["--devices", "2"])):
+        subprocess.run(command(photos, tmp_path / name, *same, *more), check=True, env=ONE_THREAD, timeout=300)
+    one, two = final_weights(tmp_path / "one"), final_weights(tmp_path / "two")
+    assert all(torch.allclose(one[n].double(), two[n].double(), atol=1e-4) for n in one)
+
+
+@pytest.mark.slow
+def test_it_learns_to_denoise(photos: Path, tmp_path: Path) -> None:
+    settings = tiny(photos, tmp_path / "out", iterations=400, validate=400, batch=8, patch=24)
+    before = np.mean([20 * np.log10(255 / s) for s in (15, 25, 50)])
+    assert train(TINY, settings) > before + 4
+
+
+def test_patches_are_pieces_of_the_images_in_all_eight_positions() -> None:
+    image = np.arange(48, dtype=np.uint8).reshape(6, 8, 1)
+    cut = (Patches([image]).cut(400, 3, torch.Generator().manual_seed(0)) * 255).round().long()[:, 0]
+    whole = torch.from_numpy(image).long().squeeze(2)
+    possible = {
+        tuple(view.flatten().tolist())
+        for top in range(4)
+        for left in range(6)
+        for piece in [whole[top : top + 3, left : left + 3]]
+        for turned in (piece.rot90(k) for k in range(4))
+        for view in (turned, turned.flip(1))
+    }
+    seen = {tuple(patch.flatten().tolist()) for patch in cut}
+    assert seen <= possible
+    assert len(seen) > 0.8 * len(possible)
+
+
+def test_noise_has_the_level_it_says() -> None:
+    patches = Patches([np.full((64, 64, 1), 128, np.uint8)])
+    batch = noisy_batch(patches, 8, 64, (10, 50), torch.Generator().manual_seed(0))
+    measured = (batch.degraded - batch.clean).std((1, 2, 3))
+    torch.testing.assert_close(measured, batch.sigma, rtol=0.05, atol=0)
+    assert batch.sigma.min() >= 10 / 255
+    assert batch.sigma.max() <= 50 / 255
+
+
+def test_reduced_patches_are_cut_from_reduced_images() -> None:
+    generator = torch.Generator().manual_seed(0)
+    smooth = np.add.outer(np.arange(96), np.arange(96)).astype(np.uint8)[..., None]
+    batch = reduced_batch(Patches([smooth]), 6, 24, (2, 3, 4), generator)
+    assert batch.degraded.shape == batch.clean.shape == (6, 1, 24, 24)
+    # a ramp survives reduction: only the 8-bit rounding is left, and no border effect reaches the patch
+    assert (batch.degraded - batch.clean).abs().max() < 1.1 / 255
+
+
+def test_validation_images_are_not_trained_on() -> None:
+    images = [np.full((2, 2, 1), i, np.uint8) for i in range(20)]
+    training, aside = hold_out(images, 5)
+    assert len(training) == 15
+    assert len(aside) == 5
+    assert not {int(i[0, 0, 0]) for i in training} & {int(i[0, 0, 0]) for i in aside}
+
+
+def test_images_are_read_as_the_network_needs_them(photos: Path) -> None:
+    assert read_images([photos], 1)[0].shape == (96, 120, 1)
+    assert read_images([photos], 3)[0].shape == (96, 120, 3)
+    luma = read_images([photos], 1, luma=True)[0]
+    assert luma.min() >= 16
+    assert luma.max() <= 235
+    with pytest.raises(ValueError, match="no images"):
+        read_images([photos / "none"], 1)
+    (photos / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"broken\.png"):
+        read_images([photos], 1)
+
+
+def test_the_schedule_rises_grows_and_falls() -> None:
+    settings = Settings(data=(), out=Path(), iterations=100, warmup=10, steps_from=2, patch=40, patch_from=20)
+    schedule = Schedule(settings, replace(TINY, steps=6))
+    rates = [schedule.rate(i) for i in range(100)]
+    assert max(rates) == pytest.approx(1, rel=0.05)
+    assert rates.index(max(rates)) in (9, 10)
+    assert rates[-1] < 0.02
+    steps = [schedule.steps(i) for i in range(100)]
+    assert steps == sorted(steps)
+    assert steps[0] == 2
+    assert set(steps[60:]) == {6}
+    assert [schedule.patch(0), schedule.patch(99)] == [20, 40]
+    assert [schedule.frozen(74), schedule.frozen(75)] == [False, True]
+
+
+def test_updates_are_nearly_orthogonal() -> None:
+    torch.manual_seed(0)
+    for shape in ((8, 72), (72, 8)):
+        values = torch.linalg.svdvals(orthogonal(torch.randn(shape) @ torch.diag(torch.rand(shape[1]) + 0.05)))
+        assert values.min() > 0.6
+        assert values.max() < 1.3
