@@ -1,0 +1,49 @@
+"""The command line. What a command needs is imported when it runs: ``nlrn --help`` must not wait for torch."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import nlrn
+from nlrn.cli import looking, measuring, restoring, training
+from nlrn.cli.exits import INTERRUPTED, WRONG_USE
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 1 some inputs failed, 2 wrong use or bad input."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments[:1]).parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        print("nlrn: interrupted; finished files are whole", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"nlrn: {error}", file=sys.stderr)
+        return WRONG_USE
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether an error is about what the user gave, with a message meant for them."""
+    from nlrn.batch import UsageError
+    from nlrn.images import ImageFileError
+    from nlrn.models import ModelError
+
+    return isinstance(error, (UsageError, ImageFileError, ModelError, ValueError, OSError, FloatingPointError))
+
+
+def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nlrn", description="Denoise and upscale images, offline.")
+    parser.add_argument("--version", action="version", version=f"nlrn {nlrn.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    restoring.add(commands)
+    looking.add(commands)
+    measuring.add(commands)
+    # the flags of training come from dataclasses whose modules need torch: only this command waits for it
+    training.add(commands, flags="train" in command)
+    return parser

@@ -1,0 +1,7 @@
+"""``python -m nlrn.cli``"""
+
+import sys
+
+from nlrn.cli import main
+
+sys.exit(main())
