@@ -1,4 +1,4 @@
-"""``nlrn evaluate`` and ``nlrn bench``: how good it is, and how fast."""
+"""``nlrn evaluate``: how good a model is on test images, by the protocol of the papers."""
 
 import argparse
 from pathlib import Path
@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 
 def add(commands: "Commands") -> None:
-    _add_evaluate(commands)
-    _add_bench(commands)
-
-
-def _add_evaluate(commands: "Commands") -> None:
     evaluate = commands.add_parser("evaluate", help="score a model on a test set").add_subparsers(
         required=True, metavar="TASK"
     )
@@ -38,17 +33,6 @@ def _add_evaluate(commands: "Commands") -> None:
         add_device(one)
         one.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
         one.set_defaults(command=_evaluate, task=task)
-
-
-def _add_bench(commands: "Commands") -> None:
-    bench = commands.add_parser("bench", help="time the confined correlation in all its forms, side by side")
-    bench.add_argument("--size", type=int, default=128, help="side of the image")
-    bench.add_argument("--window", type=int, default=45)
-    bench.add_argument("--depth", type=int, nargs="+", default=[64, 128, 256, 768], help="channels of the queries")
-    bench.add_argument("--width", type=int, default=128, help="channels of the values")
-    bench.add_argument("--repeats", type=int, default=3)
-    bench.add_argument("--json", type=Path, metavar="FILE")
-    bench.set_defaults(command=_bench)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -76,18 +60,4 @@ def _evaluate(options: argparse.Namespace) -> int:
     print_report(report, Console())
     if options.json:
         write_json(report, options.json)
-    return DONE
-
-
-def _bench(options: argparse.Namespace) -> int:
-    import json
-
-    from nlrn.bench import correlation, table
-
-    results = correlation(
-        size=options.size, window=options.window, depths=options.depth, width=options.width, repeats=options.repeats
-    )
-    print(table(results))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
     return DONE
