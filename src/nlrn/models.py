@@ -7,7 +7,6 @@ in the int64 tensor ``config_code``, so a bare ``.safetensors`` file can be load
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from nlrn.files import write_json, write_whole
 from nlrn.network import NLRN, Config
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -32,6 +32,18 @@ class ModelError(Exception):
 def list_models() -> dict[str, dict[str, Any]]:
     """The cards of the models that ship with the package, by name."""
     return {card.parent.name: json.loads(card.read_text()) for card in sorted(SHIPPED.glob(f"*/{CARD}"))}
+
+
+def task_of(name: str) -> str:
+    """What a model that ships is for: "denoise" or "sr".
+
+    Raises:
+        ModelError: there is no model of that name.
+    """
+    cards = list_models()
+    if name not in cards:
+        raise ModelError(f"{name}: no such model; the models that ship are {', '.join(cards)}")
+    return str(cards[name]["config"]["task"])
 
 
 def load(model: str | Path) -> NLRN:
@@ -98,11 +110,5 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
         "sha256": hashlib.sha256(data).hexdigest(),
         **(card or {}),
     }
-    _replace(folder / TENSORS, data)
-    _replace(folder / CARD, (json.dumps(described, indent=2) + "\n").encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    write_whole(folder / TENSORS, data)
+    write_json(folder / CARD, described)

@@ -1,10 +1,7 @@
-"""What an evaluation found: the figures, the table beside published ones, the JSON file."""
+"""What an evaluation found: the figures, and the table beside published ones."""
 
-import json
 import math
-import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -82,38 +79,21 @@ def print_report(report: Report, console: Console) -> None:
         table.add_column(_UNITS[report.task].format(_number(result.level)), justify="right", no_wrap=True)
     for row in published(report.task, report.data, report.channels):
         scores = [row.scores.get(int(r.level)) if r.level == int(r.level) else None for r in report.results]
-        table.add_row(row.method, row.parameters, *(_cell(s.psnr, s.ssim) if s else "" for s in scores))
+        table.add_row(row.method, row.parameters, *(cell(s.psnr, s.ssim) if s else "" for s in scores))
     table.add_section()
-    ours = [_cell(r.psnr, r.ssim) for r in report.results]
+    ours = [cell(r.psnr, r.ssim) for r in report.results]
     table.add_row(escape(report.model), f"{report.parameters:,}", *ours, style="bold")
-    overlap = OVERLAPS.get(report.data, "")
-    fewer = [Result(r.level, tuple(i for i in r.images if not _is_named(i, overlap))) for r in report.results]
-    if 0 < len(fewer[0].images) < len(report.results[0].images):
-        table.add_row(f"  without {overlap}*", "", *(_cell(r.psnr, r.ssim) for r in fewer))
+    overlap = OVERLAPS.get(report.data)
+    fewer = without(report, overlap)
+    if fewer:
+        table.add_row(f"  without {overlap}*", "", *(cell(r.psnr, r.ssim) for r in fewer))
         table.caption = f"* {overlap} overlaps an image of the usual training sets"
     table.add_row("  seconds/image", "", *(f"{r.seconds:.2f}" for r in report.results))
     console.print(table)
 
 
-def write_json(report: Report, path: str | Path) -> None:
-    """Write all figures as JSON; an existing file is replaced only by a complete one.
-
-    The means are over the images. An infinite PSNR is written as null, which JSON lacks a number for.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    path = Path(path)
-    text = json.dumps(_as_json(report), indent=2, allow_nan=False) + "\n"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _as_json(report: Report) -> dict[str, Any]:
+def as_json(report: Report) -> dict[str, Any]:
+    """All figures, ready for JSON; an infinite PSNR becomes None, which JSON lacks a number for."""
     return {
         "task": report.task,
         "model": report.model,
@@ -132,11 +112,17 @@ def _as_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _is_named(image: ImageScore, stem: str) -> bool:
+def without(report: Report, stem: str | None) -> list[Result]:
+    """The results without the image of that stem; none where there is no such image, or no other."""
+    fewer = [Result(r.level, tuple(i for i in r.images if not _is_named(i, stem))) for r in report.results]
+    return fewer if 0 < len(fewer[0].images) < len(report.results[0].images) else []
+
+
+def _is_named(image: ImageScore, stem: str | None) -> bool:
     return image.name.split(".")[0].split("_")[0] == stem
 
 
-def _cell(psnr: float, ssim: float | None) -> str:
+def cell(psnr: float, ssim: float | None) -> str:
     """As papers print it: 33.16/.9070."""
     return f"{psnr:.2f}" + (f"/{ssim:.4f}".replace("/0.", "/.") if ssim is not None else "")
 

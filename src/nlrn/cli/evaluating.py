@@ -12,27 +12,58 @@ if TYPE_CHECKING:
 
 
 def add(commands: "Commands") -> None:
-    evaluate = commands.add_parser("evaluate", help="score a model on a test set").add_subparsers(
-        required=True, metavar="TASK"
-    )
+    evaluate = commands.add_parser("evaluate", help="score a model on a test set, or all models on all sets")
+    evaluate.add_argument("--all", action="store_true", help="all models that ship on all standard sets below --data")
+    _add_common(evaluate, "folder of the test sets, each in a folder of its usual name", required=False)
+    evaluate.add_argument("--markdown", type=Path, metavar="FILE", help="with --all: write the tables there")
+    evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
+    tasks = evaluate.add_subparsers(metavar="TASK")
     for task, flag, kind, levels in (
         ("denoise", "--sigma", float, (15, 25, 50)),
         ("sr", "--scale", int, (2, 3, 4)),
     ):
-        one = evaluate.add_parser(task)
-        one.add_argument("--data", type=Path, required=True, help="folder of clean test images")
+        one = tasks.add_parser(task)
         one.add_argument(flag, type=kind, nargs="+", default=list(levels))
         one.add_argument("--model", help="name or file; default the one that the task ships with")
-        one.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns")
-        one.add_argument(
-            "--patches",
-            type=int,
-            metavar="STRIDE",
-            help="the released protocol: patches of 45 x 45 cut every so many pixels, restored alone and averaged",
-        )
-        add_device(one)
-        one.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+        _add_common(one, "folder of clean test images", required=True)
         one.set_defaults(command=_evaluate, task=task)
+
+
+def _add_common(parser: argparse.ArgumentParser, data: str, *, required: bool) -> None:
+    parser.add_argument("--data", type=Path, required=required, help=data)
+    parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns")
+    parser.add_argument(
+        "--patches",
+        type=int,
+        metavar="STRIDE",
+        help="the released protocol: patches of 45 x 45 cut every so many pixels, restored alone and averaged",
+    )
+    add_device(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+
+
+def _evaluate_all(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from nlrn.files import write_json, write_whole
+    from nlrn.tables import evaluate_all, to_json, to_markdown
+
+    if not options.all or options.data is None:
+        options.misused("say what to evaluate: denoise or sr with --data, or --all --data DIR")
+    tables = evaluate_all(
+        options.data,
+        ensemble=options.ensemble,
+        stride=options.patches,
+        device=options.device,
+        precision=options.precision,
+        console=Console(stderr=True),
+    )
+    print(to_markdown(tables), end="")
+    if options.markdown:
+        write_whole(options.markdown, to_markdown(tables).encode())
+    if options.json:
+        write_json(options.json, to_json(tables))
+    return DONE
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -40,8 +71,9 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     from nlrn.device import choose_precision
     from nlrn.evaluate import evaluate_denoise, evaluate_sr
+    from nlrn.files import write_json
     from nlrn.models import DEFAULTS
-    from nlrn.report import print_report, write_json
+    from nlrn.report import as_json, print_report
     from nlrn.restore import ready
 
     name = options.model or DEFAULTS[options.task]
@@ -59,5 +91,5 @@ def _evaluate(options: argparse.Namespace) -> int:
         report = evaluate_sr(network, options.data, options.scale, **how)
     print_report(report, Console())
     if options.json:
-        write_json(report, options.json)
+        write_json(options.json, as_json(report))
     return DONE

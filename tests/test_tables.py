@@ -1,0 +1,61 @@
+"""One command scores every model on every standard set that it finds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nlrn import list_models, tables
+from nlrn.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two standard sets, in miniature, and a folder that is none."""
+    monkeypatch.setattr(tables, "_SIDE", 32)
+    y, x = np.mgrid[:48, :60] / 60
+    for name, colours in (("Set12/01", 1), ("Set12/04", 1), ("CBSD68/1", 3), ("Set5/woman", 3), ("holiday/1", 3)):
+        planes = [0.5 + 0.3 * np.sign(np.sin(12 * (x + y * i))) for i in range(1, colours + 1)]
+        pixels = (np.stack(planes, 2) * 255).astype(np.uint8).squeeze()
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    return tmp_path
+
+
+def test_everything_is_scored_beside_the_published_rows(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["--markdown", str(sets / "all.md"), "--json", str(sets / "all.json")]
+    assert main(["evaluate", "--all", "--data", str(sets), *files]) == 0
+    text = (sets / "all.md").read_text()
+    assert capsys.readouterr().out == text
+    assert text.count("| Set12 |") == text.count("| Set5 |") == 1
+    assert "holiday" not in text
+    assert "| NLRN | 331k | 33.16/.9070 | 30.80/.8689 | 27.64/.7980 |" in text
+    assert "without 04" in text
+    assert "without woman" not in text  # nothing would be left
+    figures = json.loads((sets / "all.json").read_text())
+    assert set(figures["seconds_512x512"]) >= set(list_models())
+    gray = [r for r in figures["reports"] if r["data"] == "Set12"]
+    assert [r["model"] for r in gray] == ["denoise-gray-lite"]
+    assert [s["sigma"] for s in gray[0]["results"]] == [15, 25, 50]
+    # a denoiser that works is far above the noise at 15, which alone is 24.6 dB
+    assert gray[0]["results"][0]["psnr"] > 28
+
+
+def test_other_ways_are_rows_of_their_own(sets: Path) -> None:
+    reports = tables.evaluate_all(sets, only=["sr-lite"], ensemble=True, stride=40).reports
+    assert [r.model for r in reports] == ["sr-lite", "sr-lite, x8 ensemble", "sr-lite, patches 40 apart"]
+    assert len({r.results[0].psnr for r in reports}) == 3
+
+
+def test_what_cannot_be_evaluated_is_said(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--all", "--data", str(sets / "holiday")]) == 2
+    assert "holiday: none of the standard test sets" in capsys.readouterr().err
+    assert main(["evaluate", "--all", "--data", str(sets / "nowhere")]) == 2
+    assert "nowhere: there is no such folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["evaluate"])
+    assert "--all" in capsys.readouterr().err
