@@ -1,10 +1,12 @@
-"""``nlrn train``: train a network."""
+"""``nlrn train`` and ``nlrn ablate``: train a network, or many small ones to see what matters."""
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE, WRONG_USE
+from nlrn.cli.options import add_device
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -14,6 +16,13 @@ def add(commands: "Commands", *, flags: bool) -> None:
     train = commands.add_parser("train", help="train a network")
     if flags:
         _add_flags(train)
+    ablate = commands.add_parser("ablate", help="what each part of the network is worth: a table and a figure")
+    ablate.add_argument("--data", type=Path, nargs="+", required=True, help="folders of training images")
+    ablate.add_argument("--out", type=Path, required=True, help="for the runs and results; found there, they go on")
+    ablate.add_argument("--iterations", type=int, default=1000, help="of each of the networks. Default: 1000")
+    ablate.add_argument("--batch", type=int, default=16, help="patches of 33 x 33. Default: 16")
+    add_device(ablate)
+    ablate.set_defaults(command=_ablate)
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -40,4 +49,29 @@ def _train(options: argparse.Namespace) -> int:
         return WRONG_USE
     best = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
     print(f"best validation PSNR {best:.2f} dB; weights in {options.out}")
+    return DONE
+
+
+def _ablate(options: argparse.Namespace) -> int:
+    from nlrn.files import write_whole
+
+    try:
+        import matplotlib as _  # noqa: F401  # before hours of training rather than after them
+
+        from nlrn.training import ablation
+    except ModuleNotFoundError as error:
+        print(f"nlrn: the ablation needs {error.name}; install nlrn[train]", file=sys.stderr)
+        return WRONG_USE
+    scores = ablation.ablate(
+        options.data,
+        options.out,
+        iterations=options.iterations,
+        batch=options.batch,
+        device=options.device,
+        precision=options.precision,
+    )
+    table = ablation.to_markdown(scores)
+    print(table, end="")
+    write_whole(options.out / "ablation.md", table.encode())
+    ablation.draw(scores, options.out / "ablation.png")
     return DONE
