@@ -15,10 +15,12 @@ from rich.console import Console
 
 from nlrn import models
 from nlrn.evaluate import evaluate_denoise, evaluate_sr
+from nlrn.network import NLRN
 from nlrn.report import print_report
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden.json"
+SETS = {("denoise", 1): ("Set12", "BSD68"), ("denoise", 3): ("CBSD68",), ("sr", 1): ("Set5", "Set14")}
 PROTOCOL = {
     "denoise": "noise of sigma/255 added to the 8-bit image, not clipped, seeded from file name and sigma; whole "
     "image in one pass; output clipped and rounded to 8 bit; PSNR in dB over all pixels, mean over images",
@@ -33,10 +35,10 @@ def sample(height: int = 40, width: int = 48) -> torch.Tensor:
     return (0.5 + 0.2 * torch.sin(x * y) + 0.2 * (torch.sin(3 * x + y) > 0)).view(1, 1, height, width)
 
 
-def pinned(network: torch.nn.Module) -> list[float]:
+def pinned(network: NLRN) -> list[float]:
     """What a model makes of the sample, at some pixels."""
     with torch.inference_mode():
-        restored: torch.Tensor = network(sample(), 25 / 255)
+        restored = network(sample().expand(1, network.config.channels, -1, -1), 25 / 255)
     return [round(float(v), 6) for v in restored.flatten()[::97]]
 
 
@@ -51,13 +53,17 @@ def main() -> None:
     network, card = models.load(options.run), json.loads((options.run / models.CARD).read_text())
     task, console = network.config.task, Console()
     reports = []
-    for name in ("Set12", "BSD68") if task == "denoise" else ("Set5", "Set14"):
+    for name in SETS[task, network.config.channels]:
         evaluate = evaluate_denoise if task == "denoise" else evaluate_sr
         levels = (15, 25, 50) if task == "denoise" else (2, 3, 4)
         reports.append(evaluate(network, options.data / name, levels, name=options.name, console=console))
         print_report(reports[-1], console)
     scores = {r.data: {f"{s.level:g}": round(s.psnr, 2) for s in r.results} for r in reports}
     training = {**card["training"], "recipe": options.recipe}
+    # the names of the sets, not where they lay on the machine that trained
+    settings = training["settings"]
+    settings["data"] = ["/".join(Path(folder).parts[-2:]) for folder in settings["data"]]
+    settings["out"] = Path(settings["out"]).name
     said = {"training": training, "protocol": PROTOCOL[task], "scores": scores}
     models.save(network, ROOT / "src" / "nlrn" / "weights" / options.name, said)
 
