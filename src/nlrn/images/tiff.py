@@ -41,6 +41,7 @@ def decode(
         }
         if not pages:
             raise ValueError("it holds no image")
+        _refuse_broken_chain(data, file)
         if len(pages) > 1 and not several:
             raise ImageFileError(f"{name} has several pages: save each of them as a TIFF of its own.")
         check_size(max(page.imagewidth for page in pages.values()), sum(p.imagelength for p in pages.values()), name)
@@ -60,6 +61,16 @@ def decode(
                 mode = mode_of(pixels)
             found.append((pixels, replace(metadata, mode=mode)))
         return found
+
+
+def _refuse_broken_chain(data: bytes, file: tifffile.TiffFile) -> None:
+    """ValueError where the last page that was found says that there are more."""
+    last, size = file.pages[-1].offset, len(data)
+    count, entry, place = ("Q", 20, "Q") if file.is_bigtiff else ("H", 12, "I")
+    entries = struct.unpack_from(file.byteorder + count, data, last)[0]
+    link = last + struct.calcsize("=" + count) + entry * entries
+    if link + struct.calcsize("=" + place) <= size and struct.unpack_from(file.byteorder + place, data, link)[0]:
+        raise ValueError("a page is missing at its end")
 
 
 def _refuse_unfit(page: tifffile.TiffPage, data: bytes, name: str) -> None:
