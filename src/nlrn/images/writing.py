@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +100,17 @@ def write_pages(
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageFileError(f"{path} cannot be written as {kind} ({reason}): write a .png file.") from error
     _replace(path, data)
+
+
+def remove_parts(targets: Iterable[Path]) -> None:
+    """Remove what is left of writing these files in a process that was killed."""
+    names: dict[Path, set[str]] = {}
+    for target in targets:
+        names.setdefault(target.parent, set()).add(target.name[:200])
+    for folder, wanted in names.items():
+        for part in folder.glob(".*.part"):
+            if part.name[1:].rsplit(".", 2)[0] in wanted:
+                part.unlink(missing_ok=True)
 
 
 def _kind(path: Path, pixels: npt.NDArray[np.generic]) -> str:
