@@ -9,20 +9,51 @@ from nlrn import pipeline
 from nlrn.pipeline import overlapped
 
 
-def test_slow_disks_are_hidden_behind_the_work() -> None:
-    """One after another this would take 10 x 0.15 s; side by side the longest stage decides."""
+def test_the_next_is_read_and_the_last_is_written_while_one_is_in_work() -> None:
+    """Each stage waits for what can only happen if the others run meanwhile."""
+    count = 6
+    was_read = [threading.Event() for _ in range(count)]
+    was_begun = [threading.Event() for _ in range(count)]
+    together: list[bool] = []
+
+    def work(n: int, value: int) -> int:
+        was_begun[n].set()
+        if n + 1 < count:
+            together.append(was_read[n + 1].wait(20))
+        return value * value
+
+    def write(n: int, value: int) -> None:
+        if n + 1 < count:
+            together.append(was_begun[n + 1].wait(20))
+        written.append(value)
+
     written: list[int] = []
     timing = overlapped(
-        range(10),
-        read=lambda n: time.sleep(0.04) or n,
-        work=lambda n, value: time.sleep(0.06) or value * value,
-        write=lambda n, value: time.sleep(0.05) or written.append(value),
+        range(count),
+        read=lambda n: was_read[n].set() or n,
+        work=work,
+        write=write,
         finished=lambda n, value: None,
         size=lambda value: 1,
     )
-    assert written == [n * n for n in range(10)]
-    assert timing.seconds < 1.2
-    assert timing.waited < 0.25  # the first image, and what the machine does besides
+    assert together == [True] * 2 * (count - 1)
+    assert written == [n * n for n in range(count)]
+    assert 0 <= timing.waited <= timing.seconds
+
+
+def test_the_time_of_waiting_is_that_of_a_slow_disk() -> None:
+    def timing(seconds: float) -> pipeline.Timing:
+        return overlapped(
+            range(4),
+            read=lambda n: time.sleep(seconds),
+            work=lambda n, value: time.sleep(0.03),
+            write=lambda n, value: None,
+            finished=lambda n, value: None,
+            size=lambda value: 1,
+        )
+
+    assert timing(0.15).waited > 0.4
+    assert timing(0.0).waited < 0.4
 
 
 def test_each_failure_is_reported_at_its_place() -> None:

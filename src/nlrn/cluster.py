@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,8 @@ from nlrn.images import remove_parts
 from nlrn.jobs import Done, Job, UsageError, reason_of
 from nlrn.recipe import Recipe, count_pixels, save
 
-_RETRIES = 3
-"""How often an image is tried again whose worker died. More would let one that takes all memory go on for ever."""
+_ATTEMPTS = 4
+"""How often an image may cost a worker its life. Ray alone would let one that takes all memory go on for ever."""
 
 
 def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> Iterator[tuple[Done, list[str]]]:
@@ -44,21 +45,17 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
         # what is wrong with the model is told here, not by every worker
         replace(recipe, device="cpu" if gpus else recipe.device).load()
         count = workers or max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
+        attempts = ray.remote(_Attempts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         rows = _dataset(ray, absolute).map(
             _Worker,
-            fn_constructor_args=(recipe,),
+            fn_constructor_args=(recipe, attempts),
             compute=ray.data.ActorPoolStrategy(size=min(count, len(jobs)), max_tasks_in_flight_per_actor=2),
             num_cpus=1,
             num_gpus=1 if gpus else 0,
-            max_restarts=-1,
-            max_task_retries=_RETRIES,
         )
-        left = dict(enumerate(jobs))
         for row in rows.iter_rows():
-            job = left.pop(row["number"])
-            yield Done(job, row["reason"] or None, row["pixels"], row["worker"]), list(row["said"])
-        for job in left.values():
-            yield Done(job, f"{job.source}: its worker died {_RETRIES + 1} times; is there enough memory?", 0), []
+            done = Done(jobs[row["number"]], row["reason"] or None, row["pixels"], row["worker"])
+            yield done, list(row["said"])
     finally:
         if mine:
             ray.shutdown()
@@ -68,14 +65,14 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
 class _Worker:
     """What runs in each of Ray's processes: the model, and one thread."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, attempts: Any) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
         import cv2
         import torch
 
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
-        self.recipe, self.restorer = recipe, recipe.load()
+        self.recipe, self.restorer, self.attempts = recipe, recipe.load(), attempts
         self.said = _Notes()
         log = logging.getLogger("nlrn")
         log.setLevel(logging.INFO)
@@ -85,7 +82,11 @@ class _Worker:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         job = Job(Path(row["source"]), Path(row["target"]))
         reason, pixels = "", 0
+        import ray
+
         try:
+            if ray.get(self.attempts.begin.remote(row["number"])) > _ATTEMPTS:
+                raise MemoryError
             pages = self.restorer(images.read_pages(job.source), lambda done, total: None)
             save(self.recipe, job.target, pages)
             pixels = count_pixels(pages)
@@ -94,6 +95,17 @@ class _Worker:
         worker = f"{socket.gethostname()}:{os.getpid()}"
         said = self.said.taken()
         return {"number": row["number"], "reason": reason, "pixels": pixels, "worker": worker, "said": said}
+
+
+class _Attempts:
+    """Counts for all workers how often each image was begun."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[int] = Counter()
+
+    def begin(self, number: int) -> int:
+        self.begun[number] += 1
+        return self.begun[number]
 
 
 class _Notes(logging.Handler):
@@ -121,7 +133,6 @@ def _dataset(ray: Any, jobs: Sequence[Job]) -> Any:
     """The jobs, each a block of its own."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.max_errored_blocks = -1  # an image that kills every worker is listed, and the others go on
     rows = [{"number": n, "source": str(job.source), "target": str(job.target)} for n, job in enumerate(jobs)]
     return ray.data.from_items(rows, override_num_blocks=len(rows))
 
