@@ -37,10 +37,11 @@ def test_without_ray_one_sentence_says_what_to_install(tmp_path: Path, monkeypat
 
 
 @pytest.fixture
-def two_processors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def two_processors(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Ray on this machine, its files in a temporary folder."""
     ray = pytest.importorskip("ray", exc_type=ImportError)
     pytest.importorskip("ray.data", exc_type=ImportError)
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # it is 15, and on a busy machine they then hardly start
     ray.init(
         num_cpus=2,
         include_dashboard=False,

@@ -3,13 +3,13 @@
 import logging
 import os
 import socket
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nlrn import images
+from nlrn.attempts import Attempts
 from nlrn.images import remove_parts
 from nlrn.jobs import Done, Job, UsageError, reason_of
 from nlrn.recipe import Recipe, count_pixels, save
@@ -45,7 +45,7 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
         # what is wrong with the model is told here, not by every worker
         replace(recipe, device="cpu" if gpus else recipe.device).load()
         count = workers or max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
-        attempts = ray.remote(_Attempts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        attempts = ray.remote(Attempts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         rows = _dataset(ray, absolute).map(
             _Worker,
             fn_constructor_args=(recipe, attempts),
@@ -95,17 +95,6 @@ class _Worker:
         worker = f"{socket.gethostname()}:{os.getpid()}"
         said = self.said.taken()
         return {"number": row["number"], "reason": reason, "pixels": pixels, "worker": worker, "said": said}
-
-
-class _Attempts:
-    """Counts for all workers how often each image was begun."""
-
-    def __init__(self) -> None:
-        self.begun: Counter[int] = Counter()
-
-    def begin(self, number: int) -> int:
-        self.begun[number] += 1
-        return self.begun[number]
 
 
 class _Notes(logging.Handler):
