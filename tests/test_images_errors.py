@@ -52,7 +52,9 @@ def test_missing_folder_empty_text_and_no_file(tmp_path: Path) -> None:
     (tmp_path / "t.png").write_text("an essay")
     refused(tmp_path / "t.png", "is not an image")
     (tmp_path / "t.gif").write_bytes(b"GIF89a")
-    refused(tmp_path / "t.gif", "is not an image")
+    refused(tmp_path / "t.gif", "is a GIF", "PNG")
+    (tmp_path / "t.nef").write_bytes(b"MM\0*")
+    refused(tmp_path / "t.nef", "raw file", "develop it")
     if os.path.exists("/dev/zero"):
         refused(Path("/dev/zero"), "no ordinary file")
 
@@ -168,6 +170,11 @@ def test_animations_and_several_pages(tmp_path: Path) -> None:
         refused(tmp_path / f"x{suffix}", "animated", "single images")
     frames[0].save(tmp_path / "x.tif", save_all=True, append_images=frames[1:])
     refused(tmp_path / "x.tif", "several pages")
+    pages = images.read_pages(tmp_path / "x.tif")
+    assert len(pages) == 3
+    with pytest.raises(images.ImageFileError, match=r"holds no 3 pages, \.tif does"):
+        images.write_pages(tmp_path / "y.png", pages)
+    assert not (tmp_path / "y.png").exists()
 
 
 def test_a_reduced_copy_in_a_tiff_is_no_page(tmp_path: Path) -> None:
@@ -204,7 +211,15 @@ def test_tiff_that_points_beyond_its_end(tmp_path: Path) -> None:
 def test_heic_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.heic").write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(4) + b"mif1heic")
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    refused(tmp_path / "x.heic", "pip install pillow-heif")
+    refused(tmp_path / "x.heic", "install nlrn[heic]")
+    with pytest.raises(images.ImageFileError, match=r"x\.heic.*install nlrn\[heic\]"):
+        images.write(tmp_path / "x.heic", PIXELS)
+
+
+def test_a_pillow_without_avif_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images.write(tmp_path / "x.avif", PIXELS)
+    monkeypatch.setattr(reading.features, "check", lambda feature: False)
+    refused(tmp_path / "x.avif", "build of Pillow")
 
 
 def test_avif_of_10_bits_is_not_squeezed(tmp_path: Path) -> None:

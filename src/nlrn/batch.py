@@ -1,109 +1,144 @@
-"""Many image files: which go where, one after another, and what became of each."""
+"""Many image files, on this machine or on a cluster.
 
-from collections.abc import Callable, Iterator, Sequence
+from nlrn import batch
+
+outcome = batch.run(batch.Recipe("denoise", sigma=12), ["scans/"], "restored/", skip_existing=True)
+outcome = batch.run(batch.Recipe("sr", scale=2), ["scans/"], "large/", engine="ray", workers=8)
+for failure in outcome.failed:
+    print(failure.reason)
+"""
+
+import os
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nlrn import images
-from nlrn.images import ImageFileError
-from nlrn.models import ModelError
+from nlrn.images import Picture
+from nlrn.jobs import Done, Job, UsageError, plan_jobs, reason_of
+from nlrn.pipeline import overlapped
+from nlrn.recipe import Recipe, count_pixels, save
 from nlrn.tiles import Progress
 
-_JUNK = {"thumbs.db", "desktop.ini"}
+__all__ = ["ENGINES", "Done", "Job", "Outcome", "Recipe", "UsageError", "Watch", "plan_jobs", "run"]
 
-
-class UsageError(Exception):
-    """What was asked for makes no sense; the message says why and what to do."""
+ENGINES = ("local", "ray")
 
 
 @dataclass(frozen=True)
-class Job:
-    """One image file and where its restored form goes."""
+class Outcome:
+    """What became of all files."""
 
-    source: Path
-    target: Path
+    done: list[Done]
+    failed: list[Done]
+    skipped: list[Job]
+    """Their output was there."""
+    seconds: float
+    waited: float | None
+    """Seconds in which the processor waited for files; None on a cluster."""
+
+    @property
+    def pixels(self) -> int:
+        """Restored, counted in the results."""
+        return sum(one.pixels for one in self.done)
 
 
-def plan_jobs(inputs: Sequence[Path], out: Path) -> list[Job]:
-    """Pair every input with its output.
+class Watch:
+    """Told of all that happens; does nothing with it. Methods may be called from any one thread at a time."""
+
+    def planned(self, jobs: Sequence[Job], skipped: Sequence[Job]) -> None:
+        """Before the first."""
+
+    def started(self, job: Job, pages: Sequence[Picture]) -> Progress:
+        """A file was read; returns where the progress of its restoration goes. Not called on a cluster."""
+        return lambda done, total: None
+
+    def finished(self, done: Done) -> None:
+        """A file is written, or has failed."""
+
+    def said(self, job: Job, message: str) -> None:
+        """Something to know about a file, from another process."""
+
+
+def run(
+    recipe: Recipe,
+    inputs: Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None,
+    *,
+    suffix: str = "",
+    skip_existing: bool = False,
+    engine: str = "local",
+    workers: int | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Restore image files; one that fails never stops the others.
+
+    Outputs appear whole or not at all. Interrupted, the same call with ``skip_existing`` goes on where it was.
 
     Args:
-        inputs: image files, and folders that are searched recursively (hidden and junk files are passed over).
-        out: a file for one input file; a folder for several or for a folder, whose tree is kept.
+        recipe: what is done to each.
+        inputs, out, suffix: see :func:`nlrn.jobs.plan_jobs`.
+        skip_existing: pass over files whose output is there.
+        engine: "local": one process, which reads and writes while it restores. "ray": the cluster that the
+            environment variable RAY_ADDRESS names, whose machines see the same files under the same names, or
+            processes on this machine; needs ``nlrn[ray]``.
+        workers: processes that restore, with one model and one thread each; default one to a GPU, or without
+            GPUs one to a processor. For "ray" only.
+        watch: told of the progress.
 
     Raises:
-        UsageError: the outputs cannot be laid out like that.
+        UsageError: the outputs cannot be laid out like that, or Ray is not installed.
+        ModelError: the model cannot be loaded, or is made for another task.
+        ValueError: the device is not there.
     """
-    if len(inputs) == 1 and not inputs[0].is_dir() and not out.is_dir() and out.suffix:
-        jobs = [Job(inputs[0], out)]
-    elif out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; several images, or a folder of them, need a folder as --output")
-    else:
-        jobs = [
-            Job(source, out / source.relative_to(given if given.is_dir() else given.parent))
-            for given in inputs
-            for source in (_images_below(given) if given.is_dir() else [given])
-        ]
-    seen: dict[Path, Path] = {}
-    for job in jobs:
-        if job.target.resolve() == job.source.resolve():
-            raise UsageError(f"{job.source} would be overwritten by its restored form; name another --output")
-        if job.target in seen:
-            raise UsageError(f"{seen[job.target]} and {job.source} would both become {job.target}; rename one")
-        seen[job.target] = job.source
-    if not jobs:
-        raise UsageError(f"{', '.join(map(str, inputs))}: no image files in there")
-    return jobs
+    if engine not in ENGINES:
+        raise UsageError(f"engine {engine} is none of {', '.join(ENGINES)}")
+    if workers is not None and (engine == "local" or workers < 1):
+        raise UsageError("workers are at least 1, and for the engine ray only")
+    watch = watch or Watch()
+    jobs = plan_jobs([Path(given) for given in inputs], None if out is None else Path(out), suffix)
+    there = {job for job in jobs if skip_existing and job.target.exists()}
+    skipped, jobs = [job for job in jobs if job in there], [job for job in jobs if job not in there]
+    watch.planned(jobs, skipped)
+    started, waited = time.perf_counter(), None
+    results: list[Done] = []
+    if jobs and engine == "ray":
+        from nlrn.cluster import restore_on_ray
+
+        for done, messages in restore_on_ray(recipe, jobs, workers):
+            for message in messages:
+                watch.said(done.job, message)
+            watch.finished(done)
+            results.append(done)
+    elif jobs:
+        waited = _restore_here(recipe, jobs, watch, results)
+    return Outcome(
+        done=[one for one in results if one.reason is None],
+        failed=[one for one in results if one.reason is not None],
+        skipped=skipped,
+        seconds=time.perf_counter() - started,
+        waited=waited,
+    )
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    restored: Callable[[np.ndarray, int | None, Progress], np.ndarray],
-    *,
-    started: Callable[[Job, tuple[int, ...]], Progress],
-    finished: Callable[[Job, str | None], None],
-) -> list[tuple[Job, str]]:
-    """Restore one file after another; one that fails never stops the others.
+def _restore_here(recipe: Recipe, jobs: Sequence[Job], watch: Watch, results: list[Done]) -> float:
+    """Restore files in this process; appends to the results, returns the seconds of waiting."""
+    restorer = recipe.load()
 
-    Args:
-        jobs: from :func:`plan_jobs`.
-        restored: takes pixels, the axis of their channels and where to report progress; returns pixels.
-        started: told of a job and the shape of its pixels, says where its progress goes.
-        finished: told of a job and why it failed, or None.
+    def finished(job: Job, made: list[Picture] | Exception) -> None:
+        if isinstance(made, Exception):
+            done = Done(job, reason_of(job, made), 0)
+        else:
+            done = Done(job, None, count_pixels(made))
+        results.append(done)
+        watch.finished(done)
 
-    Returns:
-        The jobs that failed, each with the reason.
-    """
-    failures = []
-    for job in jobs:
-        try:
-            picture = images.read(job.source)
-            progress = started(job, picture.pixels.shape)
-            pixels = restored(picture.pixels, None if picture.pixels.ndim == 2 else -1, progress)
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            images.write(job.target, pixels, like=picture)
-            reason = None
-        except (ImageFileError, ModelError, ValueError) as error:
-            reason = str(error)
-        except OSError as error:
-            reason = f"{error.filename or job.target}: {error.strerror}"
-        except MemoryError:
-            reason = f"{job.source}: not enough memory; use --device cpu or a smaller image"
-        if reason is not None:
-            failures.append((job, reason))
-        finished(job, reason)
-    return failures
-
-
-def _images_below(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if (
-            path.is_file()
-            and not hidden
-            and path.name.lower() not in _JUNK
-            and path.suffix.lower() in images.SUFFIXES
-        ):
-            yield path
+    return overlapped(
+        jobs,
+        read=lambda job: images.read_pages(job.source),
+        work=lambda job, pages: restorer(pages, watch.started(job, pages)),
+        write=lambda job, pages: save(recipe, job.target, pages),
+        finished=finished,
+        size=lambda pages: sum(page.pixels.nbytes for page in pages),
+    ).waited

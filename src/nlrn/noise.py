@@ -27,7 +27,7 @@ _ROUNDS = 12
 _CLIP_DISTANCE = 2.5  # in standard deviations from the end of the range: beyond, clipping hardly shows
 
 
-def estimate_sigma(plane: npt.NDArray[np.generic]) -> float:
+def estimate_sigma(plane: npt.NDArray[np.generic], seen: npt.NDArray[np.bool_] | None = None) -> float:
     """The standard deviation of white Gaussian noise in a plane, in the plane's own units.
 
     Bias and spread (one standard deviation), measured in grey levels of 255 on 80 gray photographs of 180 x 180 to
@@ -50,6 +50,7 @@ def estimate_sigma(plane: npt.NDArray[np.generic]) -> float:
 
     Args:
         plane: [H, W], any real dtype and scale.
+        seen: [H, W], the pixels that count, such as those that are not transparent; default all.
 
     Returns:
         The standard deviation, 0 or more; 0 for a plane of one value, and for one with fewer than 400 patches
@@ -65,8 +66,12 @@ def estimate_sigma(plane: npt.NDArray[np.generic]) -> float:
         return 0.0
     if not (np.isfinite(plane.min()) and np.isfinite(plane.max())):
         raise ValueError("plane contains NaN or infinite values")
-    low, high = _ends(plane)
+    low, high = _ends(plane if seen is None else plane[seen])
     patches = _patches(plane, height * width)
+    if seen is not None:
+        patches = patches[_patches(seen, height * width).all((1, 2))]
+        if len(patches) < _FEWEST_PATCHES:
+            return 0.0
     gradients = _gradients(patches)
     flat = patches.reshape(len(patches), -1)
     level = flat.mean(1)

@@ -1,6 +1,5 @@
 """Progress bars, for everything that takes longer than two seconds."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,14 +68,3 @@ def bars() -> Iterator[Progress]:
     )
     with Progress(*columns, console=shown, disable=not shown.is_terminal) as progress:
         yield progress
-
-
-class ConsoleHandler(logging.Handler):
-    """Log messages as lines above the bars."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self.console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.console.print(record.getMessage(), highlight=False, markup=False, soft_wrap=True)

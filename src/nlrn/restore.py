@@ -46,7 +46,7 @@ def denoise(
 
     Large images are cut into overlapping tiles by themselves; working memory stays below 2 GB beside the image.
     A gray network restores the brightness and both opponent colours of a colour image, one plane at a time.
-    Transparency is kept as it is.
+    Transparency is kept as it is; what it hides has no part in the result.
 
     Args:
         image: an array [H, W], or [H, W, C] in any order named by ``channel_axis``, of dtype uint8, uint16 or
@@ -158,7 +158,8 @@ def _denoise(pixels: np.ndarray, sigma: float | None, how: _How) -> np.ndarray:
         return out
 
     def read(rows: slice, cols: slice) -> Tensor:
-        return planes.split(to_tensor(pixels[rows, cols, :colours]))
+        piece = pixels[rows, cols]
+        return planes.split(to_tensor(fill_transparent(piece) if colours < channels else piece))
 
     def write(rows: slice, cols: slice, restored: Tensor) -> None:
         whole = read(rows, cols)
@@ -185,7 +186,8 @@ def _noise_levels(pixels: np.ndarray, planes: Planes, sigma: float | None) -> li
     if sigma is not None:
         _refuse_implausible(sigma, full)
         return [gain * sigma / full for gain in planes.gains]
-    levels = [estimate_sigma(planes.one(pixels, i)) / full for i in range(len(planes.gains))]
+    seen = pixels[..., -1] > 0 if pixels.shape[2] in (2, 4) else None
+    levels = [estimate_sigma(planes.one(pixels, i), seen) / full for i in range(len(planes.gains))]
     relative = [level / gain for level, gain in zip(levels, planes.gains, strict=True)]
     _log.info("noise estimated: sigma %.3g, where white is %g", full * float(np.mean(relative)), full)
     return [level if part >= _NEGLIGIBLE / 255 else 0.0 for level, part in zip(levels, relative, strict=True)]

@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except KeyboardInterrupt:
-        print("nlrn: interrupted; finished files are whole", file=sys.stderr)
+        print("nlrn: interrupted; finished files are whole, and --skip-existing goes on from them", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if not _is_users(error):

@@ -1,7 +1,19 @@
 """Image files in and out, with nothing lost on the way: bit depth, mode, profile, EXIF, resolution."""
 
 from nlrn.images.picture import MAX_PIXELS, ImageFileError, Metadata, Picture
-from nlrn.images.reading import SUFFIXES, read
-from nlrn.images.writing import WRITABLE, write
+from nlrn.images.reading import SUFFIXES, read, read_pages
+from nlrn.images.writing import WRITABLE, remove_parts, write, write_pages
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "WRITABLE", "ImageFileError", "Metadata", "Picture", "read", "write"]
+__all__ = [
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "WRITABLE",
+    "ImageFileError",
+    "Metadata",
+    "Picture",
+    "read",
+    "read_pages",
+    "remove_parts",
+    "write",
+    "write_pages",
+]

@@ -79,12 +79,24 @@ def descriptive_entries(block: bytes) -> dict[int, bytes]:
     return {tag: block[place - 8 : place + 4] for tag, _, _, place in _entries(block, start) if tag in whole}
 
 
-def gather(file: bytes) -> bytes | None:
-    """An EXIF block of what a TIFF file describes, with its orientation; None where that is nothing."""
+def moved_entries(block: bytes, out: bytearray) -> dict[int, bytes]:
+    """The same entries for another place: what they point to is appended to ``out``, of the same byte order.
+
+    Offsets inside a camera's notes are not understood and stay as they are.
+    """
+    here = len(out)
+    _copy(block, struct.unpack_from(_order(block) + "I", block, 4)[0], out, _DESCRIPTIVE)
+    return {tag: bytes(out[place - 8 : place + 4]) for tag, _, _, place in _entries(out, here)}
+
+
+def gather(file: bytes, start: int) -> bytes | None:
+    """An EXIF block of what a page of a TIFF file describes, with its orientation; None where that is nothing.
+
+    ``start`` is where the directory of the page begins.
+    """
     if bare(file) is None:  # a TIFF of the large kind, which has other offsets
         return None
     order = _order(file)
-    start = struct.unpack_from(order + "I", file, 4)[0]
     block = bytearray(file[:4] + struct.pack(order + "I", 8))
     _copy(file, start, block, _DESCRIPTIVE | {ORIENTATION})
     tags = [tag for tag, *_ in _entries(bytes(block), 8)]
@@ -142,11 +154,11 @@ def _values(file: bytes, start: int) -> Iterator[tuple[int, int, int, int, int]]
             yield tag, kind, count, source, size
 
 
-def _order(block: bytes) -> str:
+def _order(block: bytes | bytearray) -> str:
     return "<" if block[:2] == b"II" else ">"
 
 
-def _entries(block: bytes, start: int) -> Iterator[tuple[int, int, int, int]]:
+def _entries(block: bytes | bytearray, start: int) -> Iterator[tuple[int, int, int, int]]:
     """Tag, type, count and place of the value or its offset, of each entry of the directory at ``start``."""
     order = _order(block)
     if start + 2 > len(block):

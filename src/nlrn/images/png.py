@@ -7,12 +7,12 @@ OpenCV's; 8 bit goes through Pillow.
 import struct
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from nlrn.images import threads
 from nlrn.images.picture import ImageFileError, Metadata
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -107,7 +107,7 @@ def _compressed(pixels: npt.NDArray[np.generic], channels: int) -> Iterator[byte
 
     yield b"\x78\x9c"
     low, high = 1, 0
-    with ThreadPoolExecutor() as pool:
+    with threads.pool() as pool:
         for packed, checksum, size in pool.map(piece, range(0, len(rows), _ROWS)):
             # Adler-32 of what came so far and this piece, from those of both.
             high = (high + (low - 1) * size + (checksum >> 16)) % 65521

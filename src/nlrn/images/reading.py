@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, features
 
 from nlrn.images import exif, pillow, png, pnm, tiff
 from nlrn.images.picture import MAX_PIXELS, ImageFileError, Metadata, Picture, mode_of
@@ -34,13 +34,14 @@ SUFFIXES = {
 }
 """The format of each file suffix that can be read."""
 
+_RAW = {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".pef", ".raf", ".srw"}
 _ADVICE = "give a PNG, TIFF, JPEG, WebP, BMP, PNM, AVIF or HEIC file"
 
 
 def read(path: str | os.PathLike[str]) -> Picture:
-    """The picture in a file, upright, at its full bit depth, with what the file says besides.
+    """The one picture in a file, upright, at its full bit depth, with what the file says besides.
 
-    PNG, TIFF, JPEG, WebP, BMP, PNM and AVIF; HEIC where the package pillow-heif is installed. Palettes are
+    PNG, TIFF, JPEG, WebP, BMP, PNM and AVIF; HEIC where ``nlrn[heic]`` is installed. Palettes are
     looked up (to gray if all their colours are gray), a transparent colour becomes alpha, 1 bit becomes 0 and
     255, CMYK becomes sRGB through its profile. Integers of 2 to 7 bits are stretched to 8, of 9 to 15 to 16;
     half and double floating point become float32. A JPEG with further pictures in it (MPO) gives the first.
@@ -49,8 +50,23 @@ def read(path: str | os.PathLike[str]) -> Picture:
         ImageFileError: the file is missing, empty, damaged, no image, named after another format, animated,
             of several pages, larger than :data:`MAX_PIXELS`, or of a kind that would lose something here.
     """
-    path = Path(path)
+    return _pictures(Path(path), several=False)[0]
+
+
+def read_pages(path: str | os.PathLike[str]) -> list[Picture]:
+    """Every page of a TIFF, each with its own metadata; of any other file its one picture.
+
+    Everything else is as in :func:`read`; :data:`MAX_PIXELS` holds for all pages together.
+    """
+    return _pictures(Path(path), several=True)
+
+
+def _pictures(path: Path, *, several: bool) -> list[Picture]:
     data = _contents(path)
+    if path.suffix.lower() in _RAW:
+        raise ImageFileError(f"{path} is a camera's raw file: develop it to a 16-bit TIFF first.")
+    if data[:6] in (b"GIF87a", b"GIF89a"):
+        raise ImageFileError(f"{path} is a GIF, of 256 colours: save it, or each of its frames, as PNG.")
     kind = _kind(data)
     if kind is None:
         raise ImageFileError(f"{path} is not an image that can be read here: {_ADVICE}.")
@@ -59,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
         suffix = next(suffix for suffix, its_kind in SUFFIXES.items() if its_kind == kind)
         raise ImageFileError(f"{path} is in truth a {kind} file: rename it to {path.stem}{suffix}.")
     try:
-        pixels, metadata = _decoded(data, kind, str(path))
+        found = _decoded(data, kind, str(path), several=several)
     except ImageFileError:
         raise
     except Image.DecompressionBombError:
@@ -70,8 +86,7 @@ def read(path: str | os.PathLike[str]) -> Picture:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageFileError(f"{path} cannot be decoded ({reason}): get a whole copy or save it as PNG.") from error
-    how = exif.orientation(metadata.exif) if metadata.exif else 1
-    return Picture(exif.turn(pixels, how), _upright(metadata, how))
+    return [_upright(*page) for page in found]
 
 
 def _contents(path: Path) -> bytes:
@@ -119,15 +134,19 @@ def _kind(data: bytes) -> str | None:
     return None
 
 
-def _decoded(data: bytes, kind: str, name: str) -> tuple[npt.NDArray[np.generic], Metadata]:
-    """Pixels and metadata as they are in the file, before it is set upright."""
+def _decoded(data: bytes, kind: str, name: str, *, several: bool) -> list[tuple[npt.NDArray[np.generic], Metadata]]:
+    """Pixels and metadata of each page as they are in the file, before it is set upright."""
+    if kind == "TIFF":
+        return tiff.decode(data, name, _check_size, several=several)
+    return [_one_decoded(data, kind, name)]
+
+
+def _one_decoded(data: bytes, kind: str, name: str) -> tuple[npt.NDArray[np.generic], Metadata]:
     if kind == "PNM":
         header = pnm.header(data)
         _check_size(header.width, header.height, name)
         mode = "1" if header.kind in (1, 4) else "RGB" if header.kind in (3, 6) else "L"
         return pnm.decode(data), Metadata(kind, mode)
-    if kind == "TIFF":
-        return tiff.decode(data, name, _check_size)
     if kind == "PNG":
         png.refuse_bad_chunks(data, name)
         image = pillow.open_header(png.with_metadata_first(data), kind)
@@ -138,12 +157,12 @@ def _decoded(data: bytes, kind: str, name: str) -> tuple[npt.NDArray[np.generic]
         deep = png.decode_16_bit(data)
         return deep, replace(metadata, mode=mode_of(deep))
     _refuse_high_bit_depth(data, kind, name)
+    if kind == "AVIF" and not features.check("avif"):
+        raise ImageFileError(f"{name} is an AVIF file, which this build of Pillow cannot read: save it as PNG.")
     try:
         image = pillow.open_header(data, kind)
     except ImportError:
-        raise ImageFileError(
-            f"{name} is a HEIC file, which needs one more package: pip install pillow-heif."
-        ) from None
+        raise ImageFileError(f"{name} is a HEIC file: install nlrn[heic] to read it.") from None
     _check_size(*image.size, name)
     if getattr(image, "n_frames", 1) > 1:
         raise ImageFileError(f"{name} is animated: give its frames as single images.")
@@ -170,11 +189,13 @@ def _too_large(name: str, pixels: int | None) -> str:
     return f"{name} claims {count}, and at most {MAX_PIXELS // 10**6} are opened: cut it into parts."
 
 
-def _upright(metadata: Metadata, how: int) -> Metadata:
-    dpi = metadata.dpi
-    return replace(
+def _upright(pixels: npt.NDArray[np.generic], metadata: Metadata) -> Picture:
+    """The picture as it should be seen, and marked so."""
+    how, dpi = exif.orientation(metadata.exif) if metadata.exif else 1, metadata.dpi
+    upright = replace(
         metadata,
         exif=exif.upright(metadata.exif) if metadata.exif else None,
         xmp=exif.upright_xmp(metadata.xmp),
         dpi=(dpi[1], dpi[0]) if dpi and how >= 5 else dpi,
     )
+    return Picture(exif.turn(pixels, how), upright)

@@ -3,7 +3,7 @@
 import io
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,43 +27,74 @@ _ORIENTATION, _X, _Y, _UNIT, _XMP, _ICC = 274, 282, 283, 296, 700, 34675
 
 
 def decode(
-    data: bytes, name: str, check_size: Callable[[int, int, str], None]
-) -> tuple[npt.NDArray[np.generic], Metadata]:
-    """Pixels and metadata as they are in the file, before it is set upright.
+    data: bytes, name: str, check_size: Callable[[int, int, str], None], *, several: bool
+) -> list[tuple[npt.NDArray[np.generic], Metadata]]:
+    """Pixels and metadata of each page as they are in the file, before it is set upright.
 
     Raises ImageFileError for what the user can change, and whatever the decoders raise on damaged files.
     """
     with tifffile.TiffFile(io.BytesIO(data)) as file:
-        pages = [page for page in file.pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced]
+        pages = {
+            number: page
+            for number, page in enumerate(file.pages)
+            if isinstance(page, tifffile.TiffPage) and not page.is_reduced
+        }
         if not pages:
             raise ValueError("it holds no image")
-        if len(pages) > 1 or pages[0].imagedepth > 1:
+        _refuse_broken_chain(data, file)
+        if len(pages) > 1 and not several:
             raise ImageFileError(f"{name} has several pages: save each of them as a TIFF of its own.")
-        page = pages[0]
-        check_size(page.imagewidth, page.imagelength, name)
-        _refuse_missing_data(page, len(data))
-        metadata = _metadata(page, data)
-        upright = _with_orientation_1(data, page, file.byteorder)
-        sample = page.dtype
-        if sample is not None and sample.kind in "ub" and max(page.bitspersample, sample.itemsize) <= 8:
-            image = pillow.open_header(upright, "TIFF")
-            found: npt.NDArray[np.generic] = pillow.pixels_of(image)
-            return found, replace(metadata, mode=image.mode)
-        if sample is None or sample.kind not in "uf" or sample.itemsize > (2 if sample.kind == "u" else 8):
-            kind = "unknown" if sample is None else sample.name
-            raise ImageFileError(f"{name} has samples of type {kind}: convert it to 8 or 16 bit or to float32.")
-        pixels = _deep_pixels(page, upright)
-        return _in_our_terms(pixels, page, name), replace(metadata, mode=mode_of(pixels))
+        check_size(max(page.imagewidth for page in pages.values()), sum(p.imagelength for p in pages.values()), name)
+        upright = _with_orientation_1(data, list(pages.values()), file.byteorder)
+        image = None  # opened once, as Pillow finds a page only by way of all before it
+        found = []
+        for number, page in pages.items():
+            _refuse_unfit(page, data, name)
+            metadata = _metadata(page, data)
+            pixels: npt.NDArray[np.generic]
+            if page.dtype is not None and max(page.bitspersample, page.dtype.itemsize) <= 8:
+                image = pillow.open_header(upright, "TIFF") if image is None else image
+                pillow.turn_to(image, number)
+                pixels, mode = pillow.pixels_of(image), image.mode
+            else:
+                pixels = _in_our_terms(_deep_pixels(page, number, upright), page, name)
+                mode = mode_of(pixels)
+            found.append((pixels, replace(metadata, mode=mode)))
+        return found
 
 
-def _deep_pixels(page: tifffile.TiffPage, data: bytes) -> npt.NDArray[np.generic]:
+def _refuse_broken_chain(data: bytes, file: tifffile.TiffFile) -> None:
+    """ValueError where the last page that was found says that there are more."""
+    last, size = file.pages[-1].offset, len(data)
+    count, entry, place = ("Q", 20, "Q") if file.is_bigtiff else ("H", 12, "I")
+    entries = struct.unpack_from(file.byteorder + count, data, last)[0]
+    link = last + struct.calcsize("=" + count) + entry * entries
+    if link + struct.calcsize("=" + place) <= size and struct.unpack_from(file.byteorder + place, data, link)[0]:
+        raise ValueError("a page is missing at its end")
+
+
+def _refuse_unfit(page: tifffile.TiffPage, data: bytes, name: str) -> None:
+    """ImageFileError for a kind that cannot be kept, ValueError where the page is damaged."""
+    if page.imagedepth > 1:
+        raise ImageFileError(f"{name} holds a volume in one page: save its slices as pages.")
+    _refuse_missing_data(page, len(data))
+    sample = page.dtype
+    if sample is None or sample.kind not in "ufb" or sample.itemsize > (8 if sample.kind == "f" else 2):
+        kind = "unknown" if sample is None else sample.name
+        raise ImageFileError(f"{name} has samples of type {kind}: convert it to 8 or 16 bit or to float32.")
+
+
+def _deep_pixels(page: tifffile.TiffPage, number: int, data: bytes) -> npt.NDArray[np.generic]:
     """[H, W] or [H, W, C] of more than 8 bits, as stored."""
     try:
         pixels: npt.NDArray[np.generic] = page.asarray()
         if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
             pixels = np.moveaxis(pixels, 0, -1)
     except (KeyError, ValueError, ModuleNotFoundError):  # a compression that tifffile has no decoder for
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        decoded, several = cv2.imdecodemulti(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(number, number + 1)
+        )
+        found = several[0] if decoded and len(several) == 1 else None
         if found is None or found.dtype != page.dtype:
             kind = tifffile.COMPRESSION(page.compression).name
             raise ValueError(f"its {kind} compression needs the package imagecodecs at this depth") from None
@@ -120,13 +151,14 @@ def _refuse_missing_data(page: tifffile.TiffPage, size: int) -> None:
         raise ValueError("it claims more pixels than it can contain")
 
 
-def _with_orientation_1(data: bytes, page: tifffile.TiffPage, order: str) -> bytes:
-    """The file with the tag reset: some decoders apply it by themselves, and one fails at it."""
-    tag = page.tags.get(_ORIENTATION)
-    if tag is None or tag.value == 1:
+def _with_orientation_1(data: bytes, pages: Sequence[tifffile.TiffPage], order: str) -> bytes:
+    """The file with the tags reset: some decoders apply them by themselves, and one fails at it."""
+    turned = [tag for page in pages if (tag := page.tags.get(_ORIENTATION)) is not None and tag.value != 1]
+    if not turned:
         return data
     changed = bytearray(data)
-    struct.pack_into(order + "H", changed, tag.valueoffset, 1)
+    for tag in turned:
+        struct.pack_into(order + "H", changed, tag.valueoffset, 1)
     return bytes(changed)
 
 
@@ -146,5 +178,5 @@ def _metadata(page: tifffile.TiffPage, data: bytes) -> Metadata:
         icc=bytes(icc) if isinstance(icc, bytes) else None,
         xmp=bytes(xmp) if isinstance(xmp, bytes) else None,
         dpi=dpi if dpi and min(dpi) > 0 else None,
-        exif=exif.gather(data),
+        exif=exif.gather(data, page.offset),
     )

@@ -1,19 +1,21 @@
 """Writing TIFF: deflated strips, with the EXIF block as the head of the file.
 
-An EXIF block is itself a small TIFF whose offsets count from its first byte. So it can open the file as it
-is: its entries are listed anew beside those of the image, its folders and a camera's notes stay in place.
+An EXIF block is itself a small TIFF whose offsets count from its first byte. So that of the first page opens the
+file as it is: its entries are listed anew beside those of the image, its folders and a camera's notes stay in place.
+Those of further pages are copied with new offsets.
 """
 
 import struct
 import zlib
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from nlrn.images import exif
+from nlrn.images import exif, threads
 from nlrn.images.picture import Metadata
 
 _SHORT, _LONG, _RATIONAL, _BYTE, _UNDEFINED = 3, 4, 5, 1, 7
@@ -24,19 +26,50 @@ _STRIP_BYTES = 2**20
 Order = Literal["<", ">"]
 
 
-def encode(pixels: npt.NDArray[np.generic], metadata: Metadata, *, inks: bool = False) -> bytes:
-    """A TIFF of the pixels, [H, W] or [H, W, 2 to 4], uint8, uint16 or float32; four ``inks`` are CMYK.
+@dataclass(frozen=True, eq=False)
+class Page:
+    """One image of a file."""
+
+    pixels: npt.NDArray[np.generic]
+    """[H, W] or [H, W, 2 to 4], uint8, uint16 or float32."""
+    metadata: Metadata
+    inks: bool
+    """The four channels are CMYK."""
+
+
+def encode(pages: Sequence[Page]) -> bytes:
+    """A TIFF of one page or more, whose EXIF blocks are of one byte order.
 
     Raises:
         ValueError: the file would be larger than the 4 GiB that a TIFF can address.
     """
-    head = metadata.exif or b"II*\0\x08\0\0\0"
-    order: Order = "<" if head[:2] == b"II" else ">"
-    out = bytearray(head + b"\0" * (len(head) % 2))
+    first = pages[0].metadata.exif
+    lead = next((page.metadata.exif for page in pages if page.metadata.exif), b"II")[:2]
+    order: Order = "<" if lead == b"II" else ">"
+    out = bytearray(first or lead + struct.pack(order + "HI", 42, 8))
+    link = 4  # where the place of the next directory is noted
+    for page in pages:
+        out += b"\0" * (len(out) % 2)
+        block = page.metadata.exif
+        described = (
+            {} if not block else exif.descriptive_entries(block) if link == 4 else exif.moved_entries(block, out)
+        )
+        entries = {**described, **_append(page, out, order)}
+        struct.pack_into(order + "I", out, link, len(out))
+        out += struct.pack(order + "H", len(entries))
+        out += b"".join(entries[tag] for tag in sorted(entries))
+        link = len(out)
+        out += bytes(4)
+    return bytes(out)
+
+
+def _append(page: Page, out: bytearray, order: Order) -> dict[int, bytes]:
+    """Put the pixels and what belongs to them at the end of the file; returns the twelve bytes of each entry."""
+    pixels, metadata, inks = page.pixels, page.metadata, page.inks
     height, width = pixels.shape[:2]
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     rows = max(1, min(height, _STRIP_BYTES // (width * channels * pixels.dtype.itemsize)))
-    with ThreadPoolExecutor() as pool:
+    with threads.pool() as pool:
         strips = list(pool.map(lambda top: _strip(pixels[top : top + rows], order), range(0, height, rows)))
     if len(out) + sum(map(len, strips)) + len(metadata.icc or b"") + 2**20 > 2**32:
         raise ValueError("it would be larger than the 4 GiB of a TIFF")
@@ -72,14 +105,7 @@ def encode(pixels: npt.NDArray[np.generic], metadata: Metadata, *, inks: bool = 
         fields.append((700, _BYTE, metadata.xmp))
     if metadata.icc:
         fields.append((34675, _UNDEFINED, metadata.icc))
-
-    entries = exif.descriptive_entries(head) if metadata.exif else {}
-    for tag, kind, values in fields:
-        entries[tag] = _entry(out, order, tag, kind, values)
-    struct.pack_into(order + "I", out, 4, len(out))
-    out += struct.pack(order + "H", len(entries))
-    out += b"".join(entries[tag] for tag in sorted(entries))
-    return bytes(out + b"\0\0\0\0")
+    return {tag: _entry(out, order, tag, kind, values) for tag, kind, values in fields}
 
 
 def _entry(out: bytearray, order: Order, tag: int, kind: int, values: list[int] | bytes) -> bytes:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from nlrn.images import cmyk, exif, pillow, png, pnm, tiff_writing
 from nlrn.images.picture import ImageFileError, Metadata, Picture
 from nlrn.images.reading import SUFFIXES
 
-WRITABLE = tuple(suffix for suffix, kind in SUFFIXES.items() if kind != "HEIF" and suffix != ".pbm")
-"""The file suffixes that can be written."""
+WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".pbm")
+"""The file suffixes that can be written, HEIC with an optional package."""
 
 _HOLDS: dict[str, tuple[Sequence[str], Sequence[int]]] = {
     # dtypes and numbers of channels
@@ -24,10 +24,11 @@ _HOLDS: dict[str, tuple[Sequence[str], Sequence[int]]] = {
     "JPEG": (("uint8",), (1, 3)),
     "WEBP": (("uint8",), (1, 2, 3, 4)),
     "AVIF": (("uint8",), (1, 2, 3, 4)),
+    "HEIF": (("uint8",), (1, 2, 3, 4)),
     "BMP": (("uint8",), (1, 3)),
     "PNM": (("uint8", "uint16"), (1, 3)),
 }
-_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535}
+_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535, "HEIF": 65535}
 
 
 def write(
@@ -45,35 +46,71 @@ def write(
     alpha in JPEG, alpha in BMP and PNM, floating point in all but TIFF. Gray goes into WebP and ``.ppm`` as
     equal colours. A picture that came as CMYK goes back to its inks in JPEG and 8-bit TIFF and is sRGB
     elsewhere. Profile, EXIF, XMP and resolution of ``like`` go along as far as the format knows them (BMP:
-    resolution only; PNM: nothing; WebP and AVIF: no resolution but that of EXIF).
+    resolution only; PNM: nothing; WebP, AVIF and HEIC: no resolution but that of EXIF).
 
     Args:
-        path: target; PNG, TIFF, JPEG, WebP, AVIF, BMP, PGM, PPM or PNM by its suffix.
+        path: target; PNG, TIFF, JPEG, WebP, AVIF, HEIC, BMP, PGM, PPM or PNM by its suffix.
         pixels: [H, W], or [H, W, C] with C = 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha, straight);
             uint8, uint16 or float32, any side at least 1.
         like: the picture whose metadata is kept.
         strip_metadata: keep nothing but the colour profile, without which the colours would be others.
-        quality: 1 to 100 for JPEG, WebP and AVIF, 95 if not given. Colour is stored at full resolution in
-            JPEG and AVIF. WebP is lossless at 100, and also without a quality unless ``like`` was lossy.
+        quality: 1 to 100 for JPEG, WebP, AVIF and HEIC. If not given, 95, as in ``like`` for a JPEG of a better
+            one, and 98 for WebP. Colour is stored at full resolution in all but WebP. WebP is lossless at
+            100, and also without a quality unless ``like`` was lossy.
 
     Raises:
         ImageFileError: the format cannot hold the pixels, or the file cannot be written.
         ValueError: quality out of range.
     """
+    picture = Picture(pixels, like.metadata if like else Metadata())
+    write_pages(path, [picture], strip_metadata=strip_metadata, quality=quality)
+
+
+def write_pages(
+    path: str | os.PathLike[str],
+    pages: Sequence[Picture],
+    *,
+    strip_metadata: bool = False,
+    quality: int | None = None,
+) -> None:
+    """Write pictures, as :func:`nlrn.images.read_pages` gives them, to one file; more than one only to a TIFF.
+
+    Everything else is as in :func:`write`.
+    """
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"quality must be from 1 to 100, not {quality}")
     path = Path(path)
-    if pixels.ndim == 3 and pixels.shape[2] == 1:
-        pixels = pixels[..., 0]
-    kind = _kind(path, pixels)
-    pixels = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
-    metadata = _metadata(like, pixels, kind, strip_metadata)
+    ready = []
+    for page in pages:
+        pixels = page.pixels
+        if pixels.ndim == 3 and pixels.shape[2] == 1:
+            pixels = pixels[..., 0]
+        kind = _kind(path, pixels)
+        pixels = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
+        ready.append(Picture(pixels, _metadata(page.metadata, pixels, kind, strip_metadata)))
+    if len(ready) > 1 and kind != "TIFF":
+        raise ImageFileError(f"{path} cannot be written: {kind} holds no {len(ready)} pages, .tif does.")
     try:
-        data = _encoded(pixels, kind, path, metadata, quality)
+        data = _encoded(ready, kind, path, quality)
+    except ImportError:
+        raise ImageFileError(
+            f"{path} cannot be written: install nlrn[heic] for HEIC, or write a .png file."
+        ) from None
     except (OSError, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageFileError(f"{path} cannot be written as {kind} ({reason}): write a .png file.") from error
     _replace(path, data)
+
+
+def remove_parts(targets: Iterable[Path]) -> None:
+    """Remove what is left of writing these files in a process that was killed."""
+    names: dict[Path, set[str]] = {}
+    for target in targets:
+        names.setdefault(target.parent, set()).add(target.name[:200])
+    for folder, wanted in names.items():
+        for part in folder.glob(".*.part"):
+            if part.name[1:].rsplit(".", 2)[0] in wanted:
+                part.unlink(missing_ok=True)
 
 
 def _kind(path: Path, pixels: npt.NDArray[np.generic]) -> str:
@@ -107,37 +144,39 @@ def _kind(path: Path, pixels: npt.NDArray[np.generic]) -> str:
     return kind
 
 
-def _metadata(like: Picture | None, pixels: npt.NDArray[np.generic], kind: str, strip: bool) -> Metadata:
+def _metadata(metadata: Metadata, pixels: npt.NDArray[np.generic], kind: str, strip: bool) -> Metadata:
     """What goes into the file besides the pixels."""
-    if like is None:
-        return Metadata()
-    metadata, channels = like.metadata, 1 if pixels.ndim == 2 else pixels.shape[2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     inks = metadata.mode == "CMYK" and channels == 3 and pixels.dtype == np.uint8 and kind in ("JPEG", "TIFF")
     if not inks:
         metadata = pillow.without_profile_of_other_kind(metadata, channels)
         if metadata.mode == "CMYK":
             metadata = replace(metadata, mode="RGB")
     if strip:
-        return Metadata(mode=metadata.mode, icc=metadata.icc, lossless=metadata.lossless)
+        return Metadata(mode=metadata.mode, icc=metadata.icc, lossless=metadata.lossless, quality=metadata.quality)
     if metadata.exif:
         return replace(metadata, exif=exif.sized(metadata.exif, *pixels.shape[:2]))
     return metadata
 
 
-def _encoded(
-    pixels: npt.NDArray[np.generic], kind: str, path: Path, metadata: Metadata, quality: int | None
-) -> bytes:
+def _encoded(pages: Sequence[Picture], kind: str, path: Path, quality: int | None) -> bytes:
+    if kind == "TIFF":
+        return tiff_writing.encode([_tiff_page(page) for page in pages])
+    pixels, metadata = pages[0].pixels, pages[0].metadata
     if kind == "PNG":
         return png.encode(pixels, metadata)
     if kind == "PNM":
         if path.suffix.lower() == ".ppm" and pixels.ndim == 2:
             pixels = np.stack([pixels] * 3, -1)
         return pnm.encode(pixels)
-    if kind == "TIFF":
-        if metadata.mode == "CMYK":
-            return tiff_writing.encode(np.array(cmyk.from_srgb(pixels, metadata.icc)), metadata, inks=True)
-        return tiff_writing.encode(pixels, metadata)
     return pillow.encode(pixels, kind, metadata, quality)
+
+
+def _tiff_page(page: Picture) -> tiff_writing.Page:
+    if page.metadata.mode == "CMYK":
+        inks = np.array(cmyk.from_srgb(page.pixels, page.metadata.icc))
+        return tiff_writing.Page(inks, page.metadata, inks=True)
+    return tiff_writing.Page(page.pixels, page.metadata, inks=False)
 
 
 def _replace(path: Path, data: bytes) -> None:
