@@ -27,7 +27,7 @@ _WARM = np.array(
 # negative weights, which networks without softmax have: from the same dark to pale blue
 _COLD = np.array([(0, 0, 4), (16, 60, 110), (40, 120, 180), (110, 185, 225), (190, 235, 255)], np.float32)
 _PAPER, _INK, _FAINT, _OUTSIDE = (255, 255, 255), (32, 32, 36), (112, 112, 120), (236, 236, 240)
-_GAP, _WIDEST, _LARGEST, _SMALLEST = 14, 1240, 264, 126
+_GAP, _WIDEST, _LARGEST, _SMALLEST = 14, 1240, 210, 126
 _DIMMED = 0.55
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -181,7 +181,7 @@ def _measured(attention: Attention) -> list[str]:
     largest = float(attention.weights.flat[size.argmax()])
     return [
         f"largest {largest:.3g}" if largest < 0 else f"largest {largest:.1%}",
-        f"over {spread:.0f} of {size.size}",
+        f"over {spread:.0f} of {size.size} pixels",
     ]
 
 

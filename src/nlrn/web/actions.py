@@ -18,9 +18,12 @@ from nlrn.web import work
 from nlrn.web.guard import is_ours
 from nlrn.web.work import Models, Opened, Order
 
-NOTHING = "*Drop a picture above, or click to choose one: PNG, TIFF, JPEG, WebP, BMP, PNM, AVIF.*"
+NOTHING = (
+    "PNG, TIFF, JPEG, WebP, BMP, PNM or AVIF; "
+    f"up to {work.MAX_PIXELS // 10**6} megapixels and {work.MAX_BYTES >> 20} MB"
+)
 EMPTY = "The picture appears here, as it came and as restored, with a line between the two to drag."
-CAME = "As it came on both sides; **{}** makes the right one new."
+CAME = "As it came on both sides; the button on the left makes the right one new."
 CLICK = "Click into the picture: which of its neighbours does the network look at there?"
 VERBS = {"denoise": "Remove noise", "sr": "Enlarge"}
 
@@ -39,7 +42,7 @@ class Actions:
         self._models = models
         self._folder = folder
 
-    def open(self, path: str | None, task: str) -> list[Any]:
+    def open(self, path: str | None) -> list[Any]:
         """A file was dropped, or taken away."""
         opened, about, picture = None, NOTHING, None
         if path is not None:
@@ -59,7 +62,7 @@ class Actions:
             gr.Slider(value=0.0 if opened is None else _rounded(opened.sigma)),
             gr.Checkbox(value=True, label=_estimated(opened)),
             None if picture is None else (picture, picture),
-            EMPTY if opened is None else CAME.format(VERBS[task]),
+            EMPTY if opened is None else CAME,
             gr.DownloadButton(visible=False),
             picture,
             CLICK,
@@ -213,7 +216,7 @@ def _estimated(opened: Opened | None) -> str:
 
 def _rounded(sigma: float) -> float:
     """The place of the slider nearest to a noise level."""
-    return min(75.0, round(sigma, 1))
+    return min(75.0, round(2 * sigma) / 2)
 
 
 def _bytes(count: int) -> str:

@@ -22,6 +22,7 @@ def look() -> dict[str, Any]:
     """How the page looks, for the function of Gradio that mounts it: fonts of the machine, one style sheet."""
     theme = gr.themes.Base(
         primary_hue="teal",
+        spacing_size="sm",
         neutral_hue="slate",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
@@ -63,22 +64,27 @@ class _Page:
 
     def settings(self) -> None:
         self.opened = gr.State(None)
-        self.file = gr.File(label="Picture", file_types=list(images.SUFFIXES), height=130, elem_id="file")
+        self.file = gr.File(label="Picture", file_types=list(images.SUFFIXES), height=110, elem_id="file")
         self.about = gr.Markdown(NOTHING, elem_id="about")
         tasks = [(verb, task) for task, verb in VERBS.items()]
         self.task = gr.Radio(tasks, value="denoise", label="What to do", elem_id="task")
         with gr.Group() as self.for_denoise:
             self.sigma = gr.Slider(
-                0, 75, value=0, step=0.1, label="Noise level", info="Sigma, where white is 255", elem_id="sigma"
+                0,
+                75,
+                value=0,
+                step=0.5,
+                label="Noise level",
+                info="Sigma, where white is 255",
+                buttons=[],
+                elem_id="sigma",
             )
             self.estimated = gr.Checkbox(True, label="as estimated from the picture", elem_id="estimated")
         scales = [(f"{n} times", n) for n in SCALES]
         self.scale = gr.Radio(scales, value=2, label="How much", visible=False, elem_id="scale")
         names = self._models.names("denoise")
         self.model = gr.Dropdown(names, value=DEFAULTS["denoise"], label="Model", filterable=False, elem_id="model")
-        self.ensemble = gr.Checkbox(
-            False, label="Eight times as long, slightly better", info="Mean over the flips and turns"
-        )
+        self.ensemble = gr.Checkbox(False, label="Flips and turns: 8 times as long, slightly better")
         self.go = gr.Button(VERBS["denoise"], variant="primary", interactive=False, elem_id="go")
 
     def before_and_after(self) -> None:
@@ -86,22 +92,29 @@ class _Page:
             show_label=False,
             interactive=False,
             buttons=["fullscreen"],
-            height=500,
-            max_height=500,
+            height=430,
+            max_height=430,
             elem_id="slider",
         )
         self.status = gr.Markdown(EMPTY, elem_id="status")
         self.download = gr.DownloadButton("Download", visible=False, elem_id="download")
 
     def what_it_looks_at(self) -> None:
-        self.said = gr.Markdown(CLICK, elem_id="said")
-        self.picture = gr.Image(
-            show_label=False, interactive=False, buttons=["fullscreen"], height=330, elem_id="picture"
-        )
         with gr.Row():
-            self.x = gr.Number(0, label="X", precision=0, minimum=0, min_width=80, elem_id="x")
-            self.y = gr.Number(0, label="Y", precision=0, minimum=0, min_width=80, elem_id="y")
-            self.explain = gr.Button("Look there", interactive=False, min_width=120, elem_id="explain")
+            self.picture = gr.Image(
+                show_label=False,
+                interactive=False,
+                buttons=["fullscreen"],
+                height=240,
+                scale=3,
+                elem_id="picture",
+            )
+            with gr.Column(scale=1, min_width=220):
+                self.said = gr.Markdown(CLICK, elem_id="said")
+                with gr.Row():
+                    self.x = gr.Number(0, label="X", precision=0, minimum=0, min_width=60, elem_id="x")
+                    self.y = gr.Number(0, label="Y", precision=0, minimum=0, min_width=60, elem_id="y")
+                self.explain = gr.Button("Look there", interactive=False, elem_id="explain")
         self.maps = gr.Image(
             show_label=False, interactive=False, buttons=["download", "fullscreen"], visible=False, elem_id="maps"
         )
@@ -114,7 +127,7 @@ class _Page:
             interactive=False,
             columns=2,
             object_fit="contain",
-            height=500,
+            height="auto",
             buttons=["download", "fullscreen"],
             visible=False,
             elem_id="gallery",
@@ -124,7 +137,7 @@ class _Page:
         """What happens when."""
         self.file.change(
             actions.open,
-            [self.file, self.task],
+            self.file,
             [
                 self.opened,
                 self.about,
@@ -154,12 +167,19 @@ class _Page:
         )
         settings = [self.opened, self.task, self.model, self.estimated, self.sigma, self.scale, self.ensemble]
         # one at a time: each takes all cores
-        self.go.click(actions.restore, settings, [self.slider, self.status, self.download], concurrency_id="work")
+        self.go.click(
+            actions.restore,
+            settings,
+            [self.slider, self.status, self.download],
+            concurrency_id="work",
+            show_progress_on=self.slider,
+        )
         maps: dict[str, Any] = {
             "fn": actions.explain,
             "inputs": [*settings, self.x, self.y],
             "outputs": [self.maps, self.said],
             "concurrency_id": "work",
+            "show_progress_on": self.maps,
         }
         self.picture.select(actions.clicked, self.opened, [self.x, self.y], show_progress="hidden").then(**maps)
         self.explain.click(**maps)

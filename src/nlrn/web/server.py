@@ -1,7 +1,9 @@
 """The page on this machine: one address, 127.0.0.1, and one folder for files, which is gone at the end."""
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import webbrowser
@@ -41,6 +43,7 @@ def serve(*, port: int, models: Sequence[str] = (), device: str = "auto", browse
             listening.bind((ADDRESS, port))
         except (OSError, OverflowError) as error:
             raise UsageError(f"port {port} cannot be used ({error}); choose another with --port") from None
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that the folder goes
         folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="nlrn-web-")))
         try:
             app = application(folder, Models(own, device))
@@ -51,7 +54,10 @@ def serve(*, port: int, models: Sequence[str] = (), device: str = "auto", browse
             print(f"nlrn is at {address} until Ctrl-C", flush=True)
             if browser:
                 webbrowser.open(address)
-            uvicorn.Server(uvicorn.Config(app, log_level="warning")).run([listening])
+            # a page that is open keeps a connection, which must not hold up the end
+            config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
+            with contextlib.suppress(KeyboardInterrupt):
+                uvicorn.Server(config).run([listening])
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
