@@ -141,14 +141,14 @@ class Actions:
         """The heat maps of a pixel."""
         picture, order = _there(opened), _order(task, model, estimated, sigma, scale, ensemble)
         pixels = picture.picture.pixels
-        level = picture.sigma if order.sigma is None else order.sigma
+        level = None if order.sigma is None else order.sigma * full_scale(pixels.dtype) / 255
         network = _or_error(lambda: self._models.get(order.model, order.task))
-        found = _or_error(
-            lambda: explain(
-                network, pixels, int(x), int(y), sigma=level * full_scale(pixels.dtype) / 255, scale=order.scale
-            )
+        found = _or_error(lambda: explain(network, pixels, int(x), int(y), sigma=level, scale=order.scale))
+        how = (
+            f"at sigma {picture.sigma if estimated else sigma:.1f}"
+            if task == "denoise"
+            else f"enlarging {scale} times"
         )
-        how = f"at sigma {level:.1f}" if task == "denoise" else f"enlarging {scale} times"
         said = f"Pixel {int(x)}, {int(y)}; {order.model} {how}."
         return [gr.Image(value=self._kept(Image.fromarray(draw(found))), visible=True), said]
 
