@@ -167,6 +167,8 @@ def test_pictures_of_any_shape_are_drawn(network) -> None:
     assert draw(one_pixel).ndim == 3
     corner = explain(network(window=45, steps=2), np.zeros((9, 200, 3), np.uint16), 199, 8, sigma=257)
     assert draw(corner).shape[2] == 3
+    for pixels in (np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9), np.uint8)):  # a network of three channels
+        assert draw(explain(network(channels=3), pixels, 4, 8)).ndim == 3
     many = explain(network(window=15, steps=12), np.zeros((20, 20), np.uint8), 9, 9, sigma=1)
     assert draw(many).shape[1] > 12 * 126
 

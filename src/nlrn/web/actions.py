@@ -111,8 +111,8 @@ class Actions:
         height, width = done.pixels.shape[:2]
         after = work.shown(done.pixels)
         before = work.shown(picture.picture.pixels, (width, height) if task == "sr" else None)
-        rate = height * width / done.seconds / 1000
-        speed = f"{width} x {height} pixels in {done.seconds:.1f} s, {rate:,.0f} thousand a second"
+        rate = height * width / done.seconds
+        speed = f"{width} x {height} pixels in {done.seconds:.1f} s, {rate:,.0f} pixels a second"
         reduced = "" if after.size == (width, height) else f" Shown reduced to {after.width} x {after.height}."
         same = work.command(picture, order, DEFAULTS[task])
         return [

@@ -80,7 +80,7 @@ class _Page:
                 elem_id="sigma",
             )
             self.estimated = gr.Checkbox(True, label="as estimated from the picture", elem_id="estimated")
-        scales = [(f"{n} times", n) for n in SCALES]
+        scales = [(f"{n}x", n) for n in SCALES]
         self.scale = gr.Radio(scales, value=2, label="How much", visible=False, elem_id="scale")
         names = self._models.names("denoise")
         self.model = gr.Dropdown(names, value=DEFAULTS["denoise"], label="Model", filterable=False, elem_id="model")
