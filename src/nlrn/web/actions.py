@@ -31,7 +31,8 @@ Result = TypeVar("Result")
 
 
 class Actions:
-    """The functions behind the page; what belongs to one visitor is in ``opened`` alone.
+    """The functions behind the page; what belongs to one visitor is in ``opened`` alone. ``settings`` are the
+    fields that :func:`_order` names.
 
     Args:
         models: what the page offers.
@@ -89,16 +90,11 @@ class Actions:
     def restore(
         self,
         opened: Opened | None,
-        task: str,
-        model: str,
-        estimated: bool,
-        sigma: float,
-        scale: int,
-        ensemble: bool,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio hands it in
+        *settings: Any,
     ) -> list[Any]:
         """The picture restored: shown beside what it was, and as a file."""
-        picture, order = _there(opened), _order(task, model, estimated, sigma, scale, ensemble)
+        picture, order = _there(opened), _order(*settings)
         progress(0, desc=f"{picture.width} x {picture.height} pixels")
 
         def report(done: int, total: int) -> None:
@@ -110,11 +106,11 @@ class Actions:
             name, size = done.path.name, done.path.stat().st_size
         height, width = done.pixels.shape[:2]
         after = work.shown(done.pixels)
-        before = work.shown(picture.picture.pixels, (width, height) if task == "sr" else None)
+        before = work.shown(picture.picture.pixels, (width, height) if order.task == "sr" else None)
         rate = height * width / done.seconds
         speed = f"{width} x {height} pixels in {done.seconds:.1f} s, {rate:,.0f} pixels a second"
         reduced = "" if after.size == (width, height) else f" Shown reduced to {after.width} x {after.height}."
-        same = work.command(picture, order, DEFAULTS[task])
+        same = work.command(picture, order, DEFAULTS[order.task])
         return [
             (self._kept(before), self._kept(after)),
             f"{speed}.{reduced}\n\nThe same on the command line: `{same}`",
@@ -126,45 +122,26 @@ class Actions:
         picture = _there(opened)
         return work.pixel_at(picture, *event.index)
 
-    def explain(
-        self,
-        opened: Opened | None,
-        task: str,
-        model: str,
-        estimated: bool,
-        sigma: float,
-        scale: int,
-        ensemble: bool,
-        x: float,
-        y: float,
-    ) -> list[Any]:
+    def explain(self, opened: Opened | None, x: float, y: float, *settings: Any) -> list[Any]:
         """The heat maps of a pixel."""
-        picture, order = _there(opened), _order(task, model, estimated, sigma, scale, ensemble)
+        picture, order = _there(opened), _order(*settings)
         pixels = picture.picture.pixels
         level = None if order.sigma is None else order.sigma * full_scale(pixels.dtype) / 255
         network = _or_error(lambda: self._models.get(order.model, order.task))
         found = _or_error(lambda: explain(network, pixels, int(x), int(y), sigma=level, scale=order.scale))
-        how = (
-            f"at sigma {picture.sigma if estimated else sigma:.1f}"
-            if task == "denoise"
-            else f"enlarging {scale} times"
-        )
+        shown_level = picture.sigma if order.sigma is None else order.sigma
+        how = f"at sigma {shown_level:.1f}" if order.task == "denoise" else f"enlarging {order.scale} times"
         said = f"Pixel {int(x)}, {int(y)}; {order.model} {how}."
         return [gr.Image(value=self._kept(Image.fromarray(draw(found))), visible=True), said]
 
     def compare(
         self,
         opened: Opened | None,
-        task: str,
-        model: str,
-        estimated: bool,
-        sigma: float,
-        scale: int,
-        ensemble: bool,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  # how Gradio hands it in
+        *settings: Any,
     ) -> Any:
         """The picture through all models of the task."""
-        picture, order = _there(opened), _order(task, model, estimated, sigma, scale, ensemble)
+        picture, order = _there(opened), _order(*settings)
         progress(0, desc="starting")
         with tempfile.TemporaryDirectory(dir=self._folder) as made:
             pictures = _or_error(
@@ -187,6 +164,7 @@ class Actions:
 
 
 def _order(task: str, model: str, estimated: bool, sigma: float, scale: int, ensemble: bool) -> Order:
+    """What the fields under the picture ask for, in their order on the page."""
     return Order(task, model, None if estimated else sigma, scale, ensemble)
 
 

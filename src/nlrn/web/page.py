@@ -165,22 +165,22 @@ class _Page:
         self.estimated.input(
             actions.back_to_estimate, [self.opened, self.estimated], self.sigma, show_progress="hidden"
         )
-        settings = [self.opened, self.task, self.model, self.estimated, self.sigma, self.scale, self.ensemble]
+        settings = [self.task, self.model, self.estimated, self.sigma, self.scale, self.ensemble]
         # one at a time: each takes all cores
         self.go.click(
             actions.restore,
-            settings,
+            [self.opened, *settings],
             [self.slider, self.status, self.download],
             concurrency_id="work",
             show_progress_on=self.slider,
         )
         maps: dict[str, Any] = {
             "fn": actions.explain,
-            "inputs": [*settings, self.x, self.y],
+            "inputs": [self.opened, self.x, self.y, *settings],
             "outputs": [self.maps, self.said],
             "concurrency_id": "work",
             "show_progress_on": self.maps,
         }
         self.picture.select(actions.clicked, self.opened, [self.x, self.y], show_progress="hidden").then(**maps)
         self.explain.click(**maps)
-        self.compare.click(actions.compare, settings, self.gallery, concurrency_id="work")
+        self.compare.click(actions.compare, [self.opened, *settings], self.gallery, concurrency_id="work")
