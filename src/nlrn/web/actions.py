@@ -122,9 +122,11 @@ class Actions:
         picture = _there(opened)
         return work.pixel_at(picture, *event.index)
 
-    def explain(self, opened: Opened | None, x: float, y: float, *settings: Any) -> list[Any]:
+    def explain(self, opened: Opened | None, x: float | None, y: float | None, *settings: Any) -> list[Any]:
         """The heat maps of a pixel."""
         picture, order = _there(opened), _order(*settings)
+        if x is None or y is None:  # an empty field
+            _say(UsageError("Give both X and Y, or click into the picture."))
         pixels = picture.picture.pixels
         level = None if order.sigma is None else order.sigma * full_scale(pixels.dtype) / 255
         network = _or_error(lambda: self._models.get(order.model, order.task))
