@@ -75,10 +75,15 @@ class Browser:
         next(tab for tab in tabs if tab.text == name).click()
 
     def download(self) -> Path:
+        """The file that was downloaded, whole: while it comes, a part of it, or an empty file, stands there."""
         self.find("#download").click()
-        return Path(
-            self.until(lambda: [p for p in self.downloads.glob("*") if p.suffix not in (".crdownload", ".tmp")])[0]
-        )
+
+        def whole() -> list[Path]:
+            there = list(self.downloads.glob("*"))
+            partial = any(path.suffix in (".crdownload", ".tmp") or not path.stat().st_size for path in there)
+            return [] if partial else there
+
+        return Path(self.until(whole)[0])
 
     def shoot(self, name: str) -> None:
         if folder := os.environ.get("NLRN_SCREENSHOTS"):
