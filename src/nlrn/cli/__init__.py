@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import nlrn
-from nlrn.cli import benching, evaluating, looking, restoring, training
+from nlrn.cli import benching, evaluating, explaining, looking, restoring, serving, training
 from nlrn.cli.exits import INTERRUPTED, WRONG_USE
 
 __all__ = ["main"]
@@ -43,6 +43,8 @@ def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     restoring.add(commands)
     looking.add(commands)
+    explaining.add(commands)
+    serving.add(commands)
     evaluating.add(commands)
     benching.add(commands)
     # the flags of training come from dataclasses whose modules need torch: only this command waits for it

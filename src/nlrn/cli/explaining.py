@@ -1,0 +1,45 @@
+"""``nlrn explain``: what a network looks at."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nlrn.cli.exits import DONE
+
+if TYPE_CHECKING:
+    from nlrn.cli.options import Commands
+
+
+def add(commands: "Commands") -> None:
+    explain = commands.add_parser(
+        "explain", help="draw which pixels a network looks at when it restores one", description=_explain.__doc__
+    )
+    explain.add_argument("image", type=Path, metavar="IMAGE")
+    explain.add_argument("x", type=int, metavar="X", help="column of the pixel, from 0 at the left")
+    explain.add_argument("y", type=int, metavar="Y", help="row of the pixel, from 0 at the top")
+    explain.add_argument("-o", "--output", type=Path, required=True, metavar="PNG")
+    explain.add_argument("--model", help="name or file; default the one that the task ships with")
+    explain.add_argument(
+        "--sigma", type=float, help="noise level, where white is 255, whatever the bit depth; estimated if not given"
+    )
+    explain.add_argument("--scale", type=int, choices=(2, 3, 4), help="explain upscaling by so much, not denoising")
+    explain.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
+    explain.set_defaults(command=_explain)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    """Heat maps of the weights that a pixel gives its neighbours, for each step with a non-local block, with the
+    correlation of earlier steps added (propagation) and without."""
+    from nlrn import images
+    from nlrn.explain import explain
+    from nlrn.heatmaps import draw
+    from nlrn.kinds import full_scale
+    from nlrn.restore import ready
+
+    network = ready(options.model, "denoise" if options.scale is None else "sr", options.device)
+    pixels = images.read(options.image).pixels
+    sigma = None if options.sigma is None else options.sigma * full_scale(pixels.dtype) / 255
+    found = explain(network, pixels, options.x, options.y, sigma=sigma, scale=options.scale or 1)
+    images.write(options.output, draw(found))
+    print(f"{options.image} -> {options.output}")
+    return DONE
