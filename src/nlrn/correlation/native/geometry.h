@@ -12,8 +12,6 @@
 
 namespace {
 
-// Logits are kept to the base 2: the keys are scaled by this when they are packed
-constexpr float LOG2_E = 1.44269504088896340736f;
 // Queries of a tile. Fewer waste less work on keys that only some of them see; more make better use of the packed
 // keys. Measured for windows 15 to 45.
 constexpr int64_t TILE_H = 4, TILE_W = 4;
@@ -48,7 +46,7 @@ struct Shape {
     int64_t chunk_rows; // rows of keys whose logits are held together
     int64_t group;      // tiles, one above the other, that take turns with each unit
 
-    // floats touched for each key, and kept for each query
+    // cells touched for each key, and kept for each query
     Shape(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int64_t window, int64_t per_key, int64_t per_query)
         : B(B), H(H), W(W), D(D), M(M), reach_y(std::min(window / 2, H - 1)), reach_x(std::min(window / 2, W - 1)),
           tile_h(std::min(TILE_H, H)), tile_w(std::min(TILE_W, W)),
@@ -62,8 +60,8 @@ struct Shape {
     // of the keys of a group
     int64_t most_rows() const { return std::min(H, group * tile_h + 2 * reach_y); }
     int64_t most_cols() const { return std::min(W, tile_w + 2 * reach_x); }
-    // of a tile
-    int64_t most_queries() const { return tile_h * tile_w; }
+    // of a tile, with one to fill the last cell
+    int64_t most_queries() const { return (tile_h * tile_w + CELL - 1) / CELL * CELL; }
     // floats from one query's logits to the next's; never a multiple of the cache's set stride
     int64_t logits_stride() const { return chunk_rows * most_cols() / LANES * LANES + 2 * LANES + 16; }
     Split bands() const { return Split(W, tile_w); }
@@ -72,7 +70,7 @@ struct Shape {
     static int64_t at_least_one(int64_t n) { return std::max<int64_t>(1, n); }
 };
 
-// One image of a batch whose pixels lie `ld` floats apart
+// One image of a batch whose pixels lie `ld` cells apart
 template <class T>
 struct Image {
     T* data;
@@ -96,12 +94,20 @@ struct Tile {
     int64_t y0, y1, x0, x1; // queries
     int64_t top, bottom;    // rows of keys
     int64_t queries;
-    Split blocks;
+    int64_t rows; // a multiple of CELL: the last query may stand there twice
     Tile(const Shape& s, const Band& band, int64_t y0, int64_t y1)
         : y0(y0), y1(y1), x0(band.x0), x1(band.x1), top(std::max<int64_t>(0, y0 - s.reach_y)),
-          bottom(std::min(s.H, y1 + s.reach_y)), queries((y1 - y0) * (x1 - x0)), blocks(queries, BLOCK_ROWS) {}
-    int64_t y(int64_t query) const { return y0 + query / (x1 - x0); }
-    int64_t x(int64_t query) const { return x0 + query % (x1 - x0); }
+          bottom(std::min(s.H, y1 + s.reach_y)), queries((y1 - y0) * (x1 - x0)),
+          rows((queries + CELL - 1) / CELL * CELL), cells(rows / CELL, BLOCK_ROWS / CELL) {}
+    int64_t y(int64_t row) const { return y0 + query(row) / (x1 - x0); }
+    int64_t x(int64_t row) const { return x0 + query(row) % (x1 - x0); }
+    // blocks of rows, each a multiple of CELL: the first row of one, and how many blocks there are
+    int64_t block(int64_t i) const { return CELL * cells[i]; }
+    int64_t blocks() const { return cells.parts; }
+
+  private:
+    Split cells;
+    int64_t query(int64_t row) const { return std::min(row, queries - 1); }
 };
 
 // What to add to a logit: 0 where the query sees the key, else -inf. Along the rows of keys this is the same
@@ -134,13 +140,13 @@ class Bias {
     }
 };
 
-// The channels of some pixels, times `scale`, from pixel-major to channel-major
-void pack(const float* const (&pixels)[LANES], int64_t channels, float scale, float* packed, int64_t ld) {
-    for (int64_t c = 0; c < channels; c += LANES) {
+// The channels of some pixels, from pixel-major to channel-major, `count` cells of them
+void pack(const float* const (&pixels)[LANES], int64_t count, float* packed, int64_t ld) {
+    for (int64_t c = 0; c < count; c += LANES) {
         Vector square[LANES];
-        for (int i = 0; i < LANES; i++) square[i] = load(pixels[i] + c);
+        for (int i = 0; i < LANES; i++) square[i] = load(pixels[i] + c, count - c);
         transpose(square);
-        for (int i = 0; i < LANES; i++) store(packed + (c + i) * ld, square[i] * scale);
+        for (int i = 0; i < std::min<int64_t>(LANES, count - c); i++) store(packed + (c + i) * ld, square[i]);
     }
 }
 
@@ -150,20 +156,19 @@ struct Run {
     int64_t skip;
 };
 
-// Some rows of a band's keys (or of its values, for the backward pass), [channel][row][column]
+// Some rows of a band's keys (or of its values, for the backward pass), [cell of channels][row][column]
 class Packed {
-    int64_t channels, row = 0, cols = 0;
-    float scale;
+    int64_t count, row = 0, cols = 0;
     Floats packed;
 
   public:
     int64_t ld;
 
-    Packed(const Shape& s, int64_t channels, float scale)
-        : channels(channels), scale(scale),
+    Packed(const Shape& s, int64_t channels)
+        : count(channels / CELL),
           ld((s.unit_rows * s.most_cols() + LANES - 1) / LANES * LANES + LANES * BLOCK_VECTORS) {
         if (ld % 256 == 0) ld += LANES; // rows a multiple of 1 KB apart would share cache sets
-        packed = zeros(channels * ld + LANES * BLOCK_VECTORS);
+        packed = zeros(count * ld + LANES * BLOCK_VECTORS);
     }
 
     void fill(const Image<const float>& image, const Band& band, int64_t y0, int64_t y1) {
@@ -176,14 +181,14 @@ class Packed {
             for (int64_t x = band.left; x < band.right; x++) {
                 pixels[n++] = image.at(y, x);
                 if (n == LANES) {
-                    pack(pixels, channels, scale, to, ld);
+                    pack(pixels, count, to, ld);
                     to += LANES;
                     n = 0;
                 }
             }
         if (n) {
             for (int i = n; i < LANES; i++) pixels[i] = pixels[n - 1];
-            pack(pixels, channels, scale, to, ld);
+            pack(pixels, count, to, ld);
         }
     }
 
@@ -193,6 +198,91 @@ class Packed {
         return {packed.get() + first - skip, skip};
     }
 };
+
+#if CELL == 1
+
+// Some rows of a band's keys, as a sum over the keys reads them: in float32 as they lie in the image
+class Strip {
+    Image<const float> image{};
+    int64_t left = 0, right = 0;
+
+  public:
+    Strip(const Shape&, int64_t) {}
+    void fill(const Image<const float>& whole, const Band& band, int64_t, int64_t) {
+        image = whole;
+        left = band.left;
+        right = band.right;
+    }
+    Pixels<const float> rows(int64_t y, int64_t end) const { return image.rectangle(y, end, left, right); }
+};
+
+// The queries of a group of tiles, as a sum over the queries reads them: in float32 as they lie in the image
+class Rows {
+    std::unique_ptr<const float*[]> pixels;
+
+  public:
+    Rows(int64_t queries, int64_t) : pixels(new const float*[queries]) {}
+    void set(int64_t at, const float* const* queries, int64_t count) { std::copy_n(queries, count, &pixels[at]); }
+    const float* const* from(int64_t at) const { return &pixels[at]; }
+};
+
+#else
+
+// Some rows of a band's keys, as a sum over the keys reads them: [pair of keys][channel]
+class Strip {
+    int64_t channels, row = 0, cols = 0;
+    Floats pairs;
+
+  public:
+    Strip(const Shape& s, int64_t channels)
+        : channels(channels), pairs(zeros((s.unit_rows * s.most_cols() + 1) / 2 * channels)) {}
+
+    void fill(const Image<const float>& image, const Band& band, int64_t y0, int64_t y1) {
+        row = y0;
+        cols = band.cols();
+        const float* before = nullptr;
+        float* to = pairs.get();
+        for (int64_t y = y0; y < y1; y++)
+            for (int64_t x = band.left; x < band.right; x++) {
+                const float* pixel = image.at(y, x);
+                if (before) {
+                    pair_up(before, pixel, to, channels);
+                    to += channels;
+                    before = nullptr;
+                } else {
+                    before = pixel;
+                }
+            }
+        // no weight but zero meets the second of these
+        if (before) pair_up(before, before, to, channels);
+    }
+
+    // One line of pairs. The first may begin with the key before, the last may end with the one behind.
+    Pixels<const float> rows(int64_t y, int64_t end) const {
+        const int64_t first = (y - row) * cols / 2, behind = ((end - row) * cols + 1) / 2;
+        return {pairs.get() + first * channels, channels, 0, 1, behind - first};
+    }
+};
+
+// The queries of a group of tiles, as a sum over the queries reads them: [pair of queries][channel]
+class Rows {
+    int64_t channels;
+    Floats cells;
+    std::unique_ptr<const float*[]> pairs;
+
+  public:
+    Rows(int64_t queries, int64_t channels)
+        : channels(channels), cells(zeros(queries / 2 * channels)), pairs(new const float*[queries / 2]) {
+        for (int64_t i = 0; i < queries / 2; i++) pairs[i] = cells.get() + i * channels;
+    }
+    void set(int64_t at, const float* const* queries, int64_t count) {
+        for (int64_t i = 0; i < count; i += 2)
+            pair_up(queries[i], queries[i + 1], cells.get() + (at + i) / 2 * channels, channels);
+    }
+    const float* const* from(int64_t at) const { return &pairs[at / 2]; }
+};
+
+#endif
 
 // Sweeps a band from the row y0 to y1 in groups of tiles. `at` is the place of a tile's first query in its group:
 // begin(tile, at), then for each unit of keys pack(first row, last + 1) and work(tile, at, first row, last + 1) for
