@@ -12,18 +12,21 @@ struct BackwardImages {
     Image<float> dq, dk, dv;
 };
 
-// grad[key] += sum over the queries of p[query][key] a[query]; p and a are `count` cells of queries
-void scatter_all(const float* p, int64_t ldp, int64_t count, const float* const* a, int64_t width,
+// grad[key] += sum over the queries that see it of p[query][key] a[query]; p and a in cells of queries, the keys in the
+// rows of the image from y on
+void scatter_all(const Tile& tile, const float* p, int64_t ldp, const float* const* a, int64_t width, int64_t y,
                  const Pixels<float>& grad) {
     const Split channels(width / LANES, BLOCK_VECTORS), keys(grad.cols, BLOCK_ROWS);
-    for (int64_t y = 0; y < grad.rows; y++)
+    for (int64_t row = 0; row < grad.rows; row++, p += grad.cols) {
+        const Span cells = tile.cells_that_see(y + row);
         for (int64_t b = 0; b < keys.parts; b++)
             for (int64_t c = 0; c < channels.parts; c++) {
                 const int64_t at = channels[c] * LANES;
                 scatter(keys[b + 1] - keys[b], channels[c + 1] - channels[c])(
-                    p + y * grad.cols + keys[b], ldp, count, a, at,
-                    grad.data + y * grad.row + keys[b] * grad.ld + at, grad.ld);
+                    p + cells.from * ldp + keys[b], ldp, cells.to - cells.from, a + cells.from, at,
+                    grad.data + row * grad.row + keys[b] * grad.ld + at, grad.ld);
             }
+    }
 }
 
 // One thread's work, with the space it needs
@@ -58,9 +61,7 @@ class Backward {
                 values.fill(images.v, band, y, end);
                 keys_to_gather.fill(images.k, band, y, end);
             },
-            [&](const Tile& tile, int64_t at, int64_t y, int64_t end) {
-                differentiate(band, tile, at, y, end, images);
-            },
+            [&](const Tile& tile, int64_t at, Span rows) { differentiate(band, tile, at, rows, images); },
             [&](const Tile& tile, int64_t at) { finish(tile, at, images); });
     }
 
@@ -84,37 +85,29 @@ class Backward {
         std::fill_n(dq.get() + at * s.D, tile.rows * s.D, 0.0f);
     }
 
-    void differentiate(const Band& band, const Tile& tile, int64_t at, int64_t y, int64_t end,
-                       const BackwardImages& images) {
-        const Run k_run = keys.from_row(y), v_run = values.from_row(y);
-        const int64_t skip = k_run.skip, last = skip + (end - y) * band.cols();
-        const Split groups((last + LANES - 1) / LANES, BLOCK_VECTORS), channels(s.D / LANES, BLOCK_VECTORS);
-        const Map weights{p.get(), nullptr, ldp}, slopes_of_tile{ds.get(), ds_to_gather.get(), ldp};
-        for (int64_t g = 0; g < groups.parts; g++)
-            for (int64_t b = 0; b < tile.blocks(); b++) {
-                const int64_t first = tile.block(b), rows = tile.block(b + 1) - first, lane = groups[g] * LANES;
-                const float* biases[BLOCK_ROWS];
-                for (int64_t i = 0; i < rows; i++)
-                    biases[i] = bias.of(band, tile.y(first + i), tile.x(first + i), y) - skip;
-                slopes(rows, groups[g + 1] - groups[g])(
-                    q.get() + at + first, k_run.data + lane, keys.ld, s.D / CELL, biases, lane, lse.get() + at + first,
-                    dout.get() + at + first, v_run.data + lane, values.ld, s.M / CELL, delta.get() + at + first,
-                    weights, slopes_of_tile, first);
-            }
-        slopes_of_tile.trim(tile.rows, skip, last);
-        const Pixels<const float> k = keys_to_gather.rows(y, end);
-        const float* gathered = CELL == 1 ? ds.get() : ds_to_gather.get();
-        for (int64_t c = 0; c < channels.parts; c++)
-            for (int64_t b = 0; b < tile.blocks(); b++) {
-                const int64_t first = tile.block(b);
-                gather(tile.block(b + 1) - first, channels[c + 1] - channels[c])(
-                    gathered + first * (ldp / CELL) + skip / CELL, ldp / CELL, k, channels[c] * LANES,
-                    dq.get() + (at + first) * s.D, s.D);
-            }
-        scatter_all(ds.get() + skip, ldp, tile.rows / CELL, q_to_scatter.from(at), s.D,
-                    images.dk.rectangle(y, end, band.left, band.right));
-        scatter_all(p.get() + skip, ldp, tile.rows / CELL, dout_to_scatter.from(at), s.M,
-                    images.dv.rectangle(y, end, band.left, band.right));
+    void differentiate(const Band& band, const Tile& tile, int64_t at, Span rows, const BackwardImages& images) {
+        const Run k_run = keys.from_row(rows.from), v_run = values.from_row(rows.from);
+        const int64_t skip = k_run.skip;
+        const Chunk chunk(band, tile, bias, rows, skip);
+        const Map weights{p.get(), nullptr, ldp}, gradients{ds.get(), ds_to_gather.get(), ldp};
+        chunk.each(skip + (rows.to - rows.from) * band.cols(), [&](const auto& block, int64_t lane, int64_t vectors) {
+            const int64_t first = at + block.first;
+            slopes(block.rows, vectors)(q.get() + first, k_run.data + lane, keys.ld, s.D / CELL, chunk.biases(block),
+                                        lane, lse.get() + first, dout.get() + first, v_run.data + lane, values.ld,
+                                        s.M / CELL, delta.get() + first, weights, gradients, block.first);
+        });
+        const Split channels(s.D / LANES, BLOCK_VECTORS);
+        for (const auto& block : chunk) {
+            gradients.trim(block.first, block.rows, block.begin, block.end);
+            for (int64_t c = 0; c < channels.parts; c++)
+                gather(block.rows, channels[c + 1] - channels[c])(
+                    gradients.of_query(block.first) + block.begin / CELL, ldp / CELL,
+                    keys_to_gather.rows(block.keys), channels[c] * LANES, dq.get() + (at + block.first) * s.D, s.D);
+        }
+        scatter_all(tile, ds.get() + skip, ldp, q_to_scatter.from(at), s.D, rows.from,
+                    images.dk.rectangle(rows.from, rows.to, band.left, band.right));
+        scatter_all(tile, p.get() + skip, ldp, dout_to_scatter.from(at), s.M, rows.from,
+                    images.dv.rectangle(rows.from, rows.to, band.left, band.right));
     }
 
     void finish(const Tile& tile, int64_t at, const BackwardImages& images) {

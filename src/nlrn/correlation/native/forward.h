@@ -62,7 +62,7 @@ class Forward {
                 keys.fill(images.k, band, y, end);
                 values.fill(images.v, band, y, end);
             },
-            [&](const Tile& tile, int64_t at, int64_t y, int64_t end) { attend(band, tile, at, y, end); },
+            [&](const Tile& tile, int64_t at, Span rows) { attend(band, tile, at, rows); },
             [&](const Tile& tile, int64_t at) { finish(tile, at, images); });
     }
 
@@ -75,30 +75,25 @@ class Forward {
         std::fill_n(total.get() + at, tile.rows, 0.0f);
     }
 
-    void attend(const Band& band, const Tile& tile, int64_t at, int64_t y, int64_t end) {
-        const Run run = keys.from_row(y);
-        const int64_t last = run.skip + (end - y) * band.cols();
-        const Split groups((last + LANES - 1) / LANES, BLOCK_VECTORS), channels(s.M / LANES, BLOCK_VECTORS);
-        for (int64_t g = 0; g < groups.parts; g++)
-            for (int64_t b = 0; b < tile.blocks(); b++) {
-                const int64_t first = tile.block(b), rows = tile.block(b + 1) - first, lane = groups[g] * LANES;
-                const float* biases[BLOCK_ROWS];
-                for (int64_t i = 0; i < rows; i++)
-                    biases[i] = bias.of(band, tile.y(first + i), tile.x(first + i), y) - run.skip;
-                logits(rows, groups[g + 1] - groups[g])(q.get() + at + first, run.data + lane, keys.ld, s.D / CELL, biases,
-                                                        lane, logits_of_tile.get() + first * lds + lane, lds);
-            }
-        for (int64_t i = 0; i < tile.rows; i++)
-            soften(logits_of_tile.get() + i * lds, run.skip, last, top[at + i], total[at + i],
-                   attended.get() + (at + i) * s.M, s.M);
-        const Pixels<const float> v = values.rows(y, end);
-        for (int64_t c = 0; c < channels.parts; c++)
-            for (int64_t b = 0; b < tile.blocks(); b++) {
-                const int64_t first = tile.block(b);
-                gather(tile.block(b + 1) - first, channels[c + 1] - channels[c])(
-                    logits_of_tile.get() + first * lds + run.skip / CELL, lds, v, channels[c] * LANES,
-                    attended.get() + (at + first) * s.M, s.M);
-            }
+    void attend(const Band& band, const Tile& tile, int64_t at, Span rows) {
+        const Run run = keys.from_row(rows.from);
+        const Chunk chunk(band, tile, bias, rows, run.skip);
+        float* weights = logits_of_tile.get();
+        chunk.each(run.skip + (rows.to - rows.from) * band.cols(), [&](const auto& block, int64_t lane, int64_t vectors) {
+            logits(block.rows, vectors)(q.get() + at + block.first, run.data + lane, keys.ld, s.D / CELL,
+                                        chunk.biases(block), lane, weights + block.first * lds + lane, lds);
+        });
+        const Split channels(s.M / LANES, BLOCK_VECTORS);
+        for (const auto& block : chunk) {
+            const int64_t skip = block.begin % LANES, lane = block.begin - skip;
+            for (int64_t i = block.first; i < block.first + block.rows; i++)
+                soften(weights + i * lds + lane, skip, block.end - lane, top[at + i], total[at + i],
+                       attended.get() + (at + i) * s.M, s.M);
+            for (int64_t c = 0; c < channels.parts; c++)
+                gather(block.rows, channels[c + 1] - channels[c])(
+                    weights + block.first * lds + lane + skip / CELL, lds, values.rows(block.keys),
+                    channels[c] * LANES, attended.get() + (at + block.first) * s.M, s.M);
+        }
     }
 
     void finish(const Tile& tile, int64_t at, const ForwardImages& images) {

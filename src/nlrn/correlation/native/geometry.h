@@ -90,24 +90,35 @@ struct Band {
           right(std::min(s.W, x1 + s.reach_x)) {}
 };
 
-struct Tile {
-    int64_t y0, y1, x0, x1; // queries
-    int64_t top, bottom;    // rows of keys
+// Rows of an image, or rows of a matrix
+struct Span {
+    int64_t from, to;
+};
+
+class Tile {
+    int64_t reach_y, width;
+    int64_t query(int64_t row) const { return std::min(row, queries - 1); }
+
+  public:
+    int64_t y0, y1, x0;  // queries
+    int64_t top, bottom; // rows of keys
     int64_t queries;
     int64_t rows; // a multiple of CELL: the last query may stand there twice
     Tile(const Shape& s, const Band& band, int64_t y0, int64_t y1)
-        : y0(y0), y1(y1), x0(band.x0), x1(band.x1), top(std::max<int64_t>(0, y0 - s.reach_y)),
-          bottom(std::min(s.H, y1 + s.reach_y)), queries((y1 - y0) * (x1 - x0)),
-          rows((queries + CELL - 1) / CELL * CELL), cells(rows / CELL, BLOCK_ROWS / CELL) {}
-    int64_t y(int64_t row) const { return y0 + query(row) / (x1 - x0); }
-    int64_t x(int64_t row) const { return x0 + query(row) % (x1 - x0); }
-    // blocks of rows, each a multiple of CELL: the first row of one, and how many blocks there are
-    int64_t block(int64_t i) const { return CELL * cells[i]; }
-    int64_t blocks() const { return cells.parts; }
-
-  private:
-    Split cells;
-    int64_t query(int64_t row) const { return std::min(row, queries - 1); }
+        : reach_y(s.reach_y), width(band.x1 - band.x0), y0(y0), y1(y1), x0(band.x0),
+          top(std::max<int64_t>(0, y0 - s.reach_y)), bottom(std::min(s.H, y1 + s.reach_y)),
+          queries((y1 - y0) * width), rows((queries + CELL - 1) / CELL * CELL) {}
+    int64_t y(int64_t row) const { return y0 + query(row) / width; }
+    int64_t x(int64_t row) const { return x0 + query(row) % width; }
+    // the rows of keys in `keys` that some of the queries in `some` see
+    Span seen(Span some, Span keys) const {
+        return {std::max(keys.from, y(some.from) - reach_y), std::min(keys.to, y(some.to - 1) + reach_y + 1)};
+    }
+    // the cells of queries of which some see the row y of keys
+    Span cells_that_see(int64_t y) const {
+        const int64_t from = std::max(y0, y - reach_y) - y0, to = std::min(y1, y + reach_y + 1) - y0;
+        return {from * width / CELL, (to * width + CELL - 1) / CELL};
+    }
 };
 
 // What to add to a logit: 0 where the query sees the key, else -inf. Along the rows of keys this is the same
@@ -213,7 +224,7 @@ class Strip {
         left = band.left;
         right = band.right;
     }
-    Pixels<const float> rows(int64_t y, int64_t end) const { return image.rectangle(y, end, left, right); }
+    Pixels<const float> rows(Span keys) const { return image.rectangle(keys.from, keys.to, left, right); }
 };
 
 // The queries of a group of tiles, as a sum over the queries reads them: in float32 as they lie in the image
@@ -258,8 +269,8 @@ class Strip {
     }
 
     // One line of pairs. The first may begin with the key before, the last may end with the one behind.
-    Pixels<const float> rows(int64_t y, int64_t end) const {
-        const int64_t first = (y - row) * cols / 2, behind = ((end - row) * cols + 1) / 2;
+    Pixels<const float> rows(Span keys) const {
+        const int64_t first = (keys.from - row) * cols / 2, behind = ((keys.to - row) * cols + 1) / 2;
         return {pairs.get() + first * channels, channels, 0, 1, behind - first};
     }
 };
@@ -284,9 +295,50 @@ class Rows {
 
 #endif
 
+// A tile's queries in blocks, and the keys that each of these sees among the rows of keys at hand. The keys stand along
+// the lanes, those of the row `keys.from` from the lane `skip` on.
+class Chunk {
+    struct Block {
+        int64_t first, rows; // queries
+        Span keys;           // rows
+        int64_t begin, end;  // lanes
+    };
+    const float* bias_of_row[TILE_H * TILE_W];
+    Block blocks[TILE_H * TILE_W];
+    int64_t count = 0;
+
+  public:
+    Chunk(const Band& band, const Tile& tile, const Bias& bias, Span keys, int64_t skip) {
+        for (int64_t i = 0; i < tile.rows; i++)
+            bias_of_row[i] = bias.of(band, tile.y(i), tile.x(i), keys.from) - skip;
+        const Split cells(tile.rows / CELL, BLOCK_ROWS / CELL);
+        for (int64_t b = 0; b < cells.parts; b++) {
+            const Span some{cells[b] * CELL, cells[b + 1] * CELL}, seen = tile.seen(some, keys);
+            if (seen.from < seen.to)
+                blocks[count++] = {some.from, some.to - some.from, seen, skip + (seen.from - keys.from) * band.cols(),
+                                   skip + (seen.to - keys.from) * band.cols()};
+        }
+    }
+    const Block* begin() const { return blocks; }
+    const Block* end() const { return blocks + count; }
+    const float* const* biases(const Block& block) const { return bias_of_row + block.first; }
+
+    // work(block, first lane, vectors) for everything that is seen: all blocks for some keys, then for the next ones
+    template <class Work>
+    void each(int64_t lanes, Work work) const {
+        const Split groups((lanes + LANES - 1) / LANES, BLOCK_VECTORS);
+        for (int64_t g = 0; g < groups.parts; g++)
+            for (const Block& block : *this) {
+                const int64_t from = std::max(groups[g], block.begin / LANES);
+                const int64_t to = std::min(groups[g + 1], (block.end + LANES - 1) / LANES);
+                if (from < to) work(block, from * LANES, to - from);
+            }
+    }
+};
+
 // Sweeps a band from the row y0 to y1 in groups of tiles. `at` is the place of a tile's first query in its group:
-// begin(tile, at), then for each unit of keys pack(first row, last + 1) and work(tile, at, first row, last + 1) for
-// each chunk of it that a tile sees, at last finish(tile, at).
+// begin(tile, at), then for each unit of keys pack(first row, last + 1) and work(tile, at, rows) for each chunk of it
+// that a tile sees, at last finish(tile, at).
 template <class Begin, class Pack, class Work, class Finish>
 void sweep(const Shape& s, const Band& band, int64_t y0, int64_t y1, Begin begin, Pack pack, Work work,
            Finish finish) {
@@ -304,7 +356,8 @@ void sweep(const Shape& s, const Band& band, int64_t y0, int64_t y1, Begin begin
                 const int64_t from = std::max(top + units[u], t.top), to = std::min(top + units[u + 1], t.bottom);
                 if (from >= to) continue;
                 const Split chunks(to - from, s.chunk_rows);
-                for (int64_t c = 0; c < chunks.parts; c++) work(t, i * each, from + chunks[c], from + chunks[c + 1]);
+                for (int64_t c = 0; c < chunks.parts; c++)
+                    work(t, i * each, Span{from + chunks[c], from + chunks[c + 1]});
             }
         }
         for (int64_t i = 0; i < count; i++) finish(tile(i), i * each);

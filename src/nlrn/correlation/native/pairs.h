@@ -70,6 +70,8 @@ struct Map {
     float* for_gather;  // [query][pair of keys], or null where no one reads it
     int64_t ld;         // of pairs of queries; that of the queries is half of it
 
+    const float* of_query(int64_t row) const { return for_gather + row * (ld / 2); }
+
     template <int ROWS, int VECTORS>
     INLINE void keep(int64_t row, int64_t at, const Vector (&x)[ROWS][VECTORS]) const {
         alignas(64) static constexpr int16_t in_turn[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
@@ -90,9 +92,9 @@ struct Map {
                 }
             }
     }
-    // Makes zero what stands in the first and last cells of for_gather beside the keys from `begin` to `end`
-    void trim(int64_t rows, int64_t begin, int64_t end) const {
-        char* numbers = reinterpret_cast<char*>(for_gather);
+    // Makes zero what stands in the first and last pairs of keys beside the keys from `begin` to `end`
+    void trim(int64_t row, int64_t rows, int64_t begin, int64_t end) const {
+        char* numbers = reinterpret_cast<char*>(for_gather + row * (ld / 2));
         for (int64_t i = 0; i < rows; i++, numbers += 2 * ld) {
             if (begin % 2) std::memset(numbers + 2 * (begin - 1), 0, 2);
             if (end % 2) std::memset(numbers + 2 * end, 0, 2);

@@ -47,18 +47,20 @@ INLINE void write(const float* from, float factor, float* to, int64_t channels) 
 
 // A number for each query and key of a tile, in the order in which the products read it: here the same for both
 struct Map {
-    float* for_scatter; // [query][key]
-    float* for_gather;
+    float* data; // [query][key]
+    float* unused;
     int64_t ld;
+
+    const float* of_query(int64_t row) const { return data + row * ld; }
 
     template <int ROWS, int VECTORS>
     INLINE void keep(int64_t row, int64_t at, const Vector (&x)[ROWS][VECTORS]) const {
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
-            for (int j = 0; j < VECTORS; j++) store(for_scatter + (row + i) * ld + at + j * LANES, x[i][j]);
+            for (int j = 0; j < VECTORS; j++) store(data + (row + i) * ld + at + j * LANES, x[i][j]);
     }
-    void trim(int64_t, int64_t, int64_t) const {}
+    void trim(int64_t, int64_t, int64_t, int64_t) const {}
 };
 
 }  // namespace
