@@ -54,7 +54,7 @@ def assert_close(
     definition=reference_attention,
     like: torch.dtype | None = None,
 ) -> None:
-    """``got`` is what float64 makes of the same inputs, as nearly as ``like`` (by default their own type) allows."""
+    """``got`` is what float64 makes of the same inputs, as nearly as ``like`` (by default their own dtype) allows."""
     wanted = value_and_gradients(definition, [x.detach().double().requires_grad_() for x in inputs], window)
     for name, a, b in zip(NAMES, got, wanted, strict=True):
         assert a.shape == b.shape
@@ -110,6 +110,15 @@ def test_strong_logits(forced):
     tolerance = max(1e-3, TOLERANCES[inputs[0].dtype][0])
     exact = tiled_attention(*(x.detach().double() for x in inputs), 11)
     torch.testing.assert_close(got[0].double(), exact, atol=tolerance, rtol=tolerance)
+
+
+@each_kernel
+def test_rounded_weights_still_add_up_to_one(forced):
+    """The sum that they are divided by is that of the rounded weights, so nothing is lost on the average."""
+    q, k, v = (x.detach() for x in random_inputs(forced, 1, 16, 16, 30, 30, scale=0.1))
+    out = confined_attention(q, k, torch.ones_like(v), 21)
+    # bf16 has nothing between 1 and 1 - 2^-8
+    torch.testing.assert_close(out, torch.ones_like(out), atol=1e-6, rtol=0)
 
 
 @each_kernel

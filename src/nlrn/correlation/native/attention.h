@@ -87,8 +87,8 @@ EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, 
         float *dk_part = apart ? odd_dk.get() : dk, *dv_part = apart ? odd_dv.get() : dv;
         const BackwardImages images{{q + b * pixels * ldq, ldq, W}, {k + b * pixels * ldk, ldk, W},
                                     {v + b * pixels * ldv, ldv, W}, {out + b * pixels * ldo, ldo, W},
-                                    {dout + b * pixels * ldo, ldo, W},  {lse + b * pixels, 1, W},
-                                    {dq + b * pixels * lddq, lddq, W},    {dk_part + b * pixels * D, D, W},
+                                    {dout + b * pixels * ldo, ldo, W}, {lse + b * pixels, 1, W},
+                                    {dq + b * pixels * lddq, lddq, W}, {dk_part + b * pixels * D, D, W},
                                     {dv_part + b * pixels * M, M, W}};
         for (int64_t n = 0; n < bands; n++) backward.run(Band(s, n), parts[part], parts[part + 1], images);
     };

@@ -3,7 +3,7 @@
 // enough apart not to share keys, so the order of the additions is always the same.
 #pragma once
 
-#include "geometry.h"
+#include "packing.h"
 
 namespace {
 
@@ -12,8 +12,8 @@ struct BackwardImages {
     Image<float> dq, dk, dv;
 };
 
-// grad[key] += sum over the queries that see it of p[query][key] a[query]; p and a in cells of queries, the keys in the
-// rows of the image from y on
+// grad[key] += sum over the queries that see it of p[query][key] a[query]; p and a in cells of queries, the keys in
+// the rows of the image from y on
 void scatter_all(const Tile& tile, const float* p, int64_t ldp, const float* const* a, int64_t width, int64_t y,
                  const Pixels<float>& grad) {
     const Split channels(width / LANES, BLOCK_VECTORS), keys(grad.cols, BLOCK_ROWS);
@@ -87,10 +87,10 @@ class Backward {
 
     void differentiate(const Band& band, const Tile& tile, int64_t at, Span rows, const BackwardImages& images) {
         const Run k_run = keys.from_row(rows.from), v_run = values.from_row(rows.from);
-        const int64_t skip = k_run.skip;
+        const int64_t skip = k_run.skip, end = skip + (rows.to - rows.from) * band.cols();
         const Chunk chunk(band, tile, bias, rows, skip);
         const Map weights{p.get(), nullptr, ldp}, gradients{ds.get(), ds_to_gather.get(), ldp};
-        chunk.each(skip + (rows.to - rows.from) * band.cols(), [&](const auto& block, int64_t lane, int64_t vectors) {
+        chunk.each(end, [&](const auto& block, int64_t lane, int64_t vectors) {
             const int64_t first = at + block.first;
             slopes(block.rows, vectors)(q.get() + first, k_run.data + lane, keys.ld, s.D / CELL, chunk.biases(block),
                                         lane, lse.get() + first, dout.get() + first, v_run.data + lane, values.ld,

@@ -60,8 +60,9 @@ struct Logits {
 // dS = P (dO V^T - delta)
 template <int ROWS, int VECTORS>
 struct Slopes {
-    static void run(const float* const* q, const float* k, int64_t ldk, int64_t D, const float* const* bias, int64_t at,
-                    const float* lse, const float* const* dout, const float* v, int64_t ldv, int64_t M,
+    // D and M in cells; `row`: the place of the first query in p and ds
+    static void run(const float* const* q, const float* k, int64_t ldk, int64_t D, const float* const* bias,
+                    int64_t at, const float* lse, const float* const* dout, const float* v, int64_t ldv, int64_t M,
                     const float* delta, const Map& p, const Map& ds, int64_t row) {
         Vector weight[ROWS][VECTORS], acc[ROWS][VECTORS];
 #pragma GCC unroll 8

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "geometry.h"
+#include "packing.h"
 
 namespace {
 
@@ -28,7 +28,8 @@ INLINE void soften(float* s, int64_t skip, int64_t end, float& top, float& total
     }
     const float higher = std::max(top, largest(maximum(most, also)));
     if (higher > top) {
-        const Vector factor = power_of_two(broadcast((top - higher) * LOG2_E)); // 0 when this is the first chunk it sees
+        // 0 when this is the first chunk it sees
+        const Vector factor = power_of_two(broadcast((top - higher) * LOG2_E));
         for (int64_t c = 0; c < M; c += LANES) store(o + c, load(o + c) * factor);
         total *= factor[0];
         top = higher;
@@ -78,8 +79,9 @@ class Forward {
     void attend(const Band& band, const Tile& tile, int64_t at, Span rows) {
         const Run run = keys.from_row(rows.from);
         const Chunk chunk(band, tile, bias, rows, run.skip);
+        const int64_t end = run.skip + (rows.to - rows.from) * band.cols();
         float* weights = logits_of_tile.get();
-        chunk.each(run.skip + (rows.to - rows.from) * band.cols(), [&](const auto& block, int64_t lane, int64_t vectors) {
+        chunk.each(end, [&](const auto& block, int64_t lane, int64_t vectors) {
             logits(block.rows, vectors)(q.get() + at + block.first, run.data + lane, keys.ld, s.D / CELL,
                                         chunk.biases(block), lane, weights + block.first * lds + lane, lds);
         });

@@ -36,7 +36,7 @@ INLINE void store_rounded(float* to, Vector x) {
 }
 
 // Turns the logits in the lanes before `end` into weights, in place as cells: 2^(scale s - reference). Returns the
-// sums of the rounded weights. The cells behind `end`, up to a whole register, become zero.
+// sums of the rounded weights. The numbers behind `end`, up to a whole register, become zero.
 INLINE Vector weigh(float* s, int64_t end, float scale, float reference) {
     const __m512bh ones = reinterpret_cast<__m512bh>(_mm512_set1_epi16(0x3f80));
     store(s + (end + LANES - 1) / LANES * LANES, broadcast(-__builtin_inff()));
@@ -65,11 +65,14 @@ INLINE void pair_up(const float* a, const float* b, float* to, int64_t channels)
 }
 
 // A number for each query and key of a tile, in the order in which the products read it
-struct Map {
+class Map {
     float* for_scatter; // [pair of queries][key]
     float* for_gather;  // [query][pair of keys], or null where no one reads it
     int64_t ld;         // of pairs of queries; that of the queries is half of it
 
+  public:
+    Map(float* for_scatter, float* for_gather, int64_t ld)
+        : for_scatter(for_scatter), for_gather(for_gather), ld(ld) {}
     const float* of_query(int64_t row) const { return for_gather + row * (ld / 2); }
 
     template <int ROWS, int VECTORS>

@@ -46,11 +46,12 @@ INLINE void write(const float* from, float factor, float* to, int64_t channels) 
 }
 
 // A number for each query and key of a tile, in the order in which the products read it: here the same for both
-struct Map {
+class Map {
     float* data; // [query][key]
-    float* unused;
     int64_t ld;
 
+  public:
+    Map(float* data, float*, int64_t ld) : data(data), ld(ld) {}
     const float* of_query(int64_t row) const { return data + row * ld; }
 
     template <int ROWS, int VECTORS>
