@@ -118,7 +118,7 @@ def test_rounded_weights_still_add_up_to_one(forced):
     q, k, v = (x.detach() for x in random_inputs(forced, 1, 16, 16, 30, 30, scale=0.1))
     out = confined_attention(q, k, torch.ones_like(v), 21)
     # bf16 has nothing between 1 and 1 - 2^-8
-    torch.testing.assert_close(out, torch.ones_like(out), atol=1e-6, rtol=0)
+    torch.testing.assert_close(out, torch.ones_like(out), atol=1e-5, rtol=0)
 
 
 @each_kernel
