@@ -20,7 +20,7 @@ def add(commands: "Commands") -> None:
     bench.add_argument(
         "--precision", choices=("fp32", "bf16"), nargs="+", help="default: all that the processor is fast in"
     )
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, an entry for each precision")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, by precision")
     bench.set_defaults(command=_bench)
 
 
