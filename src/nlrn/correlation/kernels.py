@@ -35,6 +35,7 @@ KERNELS = {
     "avx2": Kernel(torch.float32, ("AVX2", "AVX512")),
     "portable": Kernel(torch.float32),
 }
+# What they take; each converts what is not its own
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 # The kernels take channels in multiples of the widest register; missing ones are filled with zeros.
 _LANES = 16
