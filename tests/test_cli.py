@@ -158,10 +158,12 @@ def test_the_demo_leaves_pictures(tmp_path: Path, capsys) -> None:
 
 def test_bench_compares_the_forms(tmp_path: Path, capsys) -> None:
     arguments = ["--size", "24", "--window", "5", "--depth", "8", "--width", "8", "--repeats", "1"]
+    arguments += ["--precision", "fp32", "bf16"]
     assert main(["bench", *arguments, "--json", str(tmp_path / "bench.json")]) == 0
     assert "us/pixel" in capsys.readouterr().out
-    rows = json.loads((tmp_path / "bench.json").read_text())["rows"]
-    assert {"torch", "sdpa"} <= {row["form"] for row in rows}
+    single, half = json.loads((tmp_path / "bench.json").read_text())
+    assert {"torch", "sdpa"} <= {row["form"] for row in single["rows"]}
+    assert {"torch", "eager", "sdpa"} <= {row["form"] for row in half["rows"]}
 
 
 def test_help_lists_every_setting_of_training(capsys) -> None:

@@ -9,10 +9,15 @@ from nlrn import bench
 from nlrn.correlation import reference_attention
 
 
-@pytest.mark.parametrize("size", [5, 37])
-def test_sdpa_does_the_same(size):
-    q, k, v = (x.detach() for x in bench._inputs(2, 4, 6, size))
-    torch.testing.assert_close(bench._sdpa(q, k, v, 9), reference_attention(q, k, v, 9), atol=1e-5, rtol=1e-5)
+@pytest.mark.parametrize(("size", "dtype", "tolerance"), [(5, torch.float32, 1e-5), (37, torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("form", ["sdpa", "eager"])
+def test_form_does_the_same(form, size, dtype, tolerance):
+    q, k, v = (x.detach() for x in bench._inputs(2, 4, 6, size, dtype))
+    wanted = reference_attention(q.float(), k.float(), v.float(), 9)
+    with bench._as(form) as run:
+        out = run(q, k, v, 9)
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.float(), wanted, atol=tolerance, rtol=tolerance)
 
 
 @pytest.mark.slow  # compiles
@@ -42,6 +47,17 @@ def test_results():
     text = bench.table(results)
     assert "left out: flex, D=8: flex is compared on images of 16 times a power of two" in text
     assert text.count("backward") == 2
+
+
+def test_bf16_has_forms_of_its_own():
+    results = bench.correlation(size=12, window=5, depths=(8,), width=8, repeats=1, precision="bf16")
+    measured = {row["form"] for row in results["rows"]}
+    assert {"eager", "torch", "sdpa"} <= measured
+    assert results["precision"] == "bf16"
+    assert "bf16" in bench.table(results)
+    assert "eager" not in bench._forms(torch.float32)
+    kernels = {name for name in measured if name in bench.KERNELS}
+    assert len(kernels & set(bench._forms(torch.float32))) <= 1
 
 
 def test_unknown_form_is_left_out_with_its_reason():

@@ -13,14 +13,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nlrn import correlation
-from nlrn.correlation import choice, confined_attention, kernels, reference_attention
+from nlrn.correlation import choice, confined_attention, door, kernels, reference_attention
 from nlrn.correlation.tiled import tiled_attention
+from nlrn.network import NonLocalBlock
 
 KERNELS = [name for name in correlation.available() if name in kernels.KERNELS]
 NONE = [pytest.param("none", marks=pytest.mark.skip("not built"))]
 each_kernel = pytest.mark.parametrize("kernel", KERNELS or NONE)
-# what lies around the kernels is the same for all of them
-one_kernel = pytest.mark.parametrize("kernel", KERNELS[:1] or NONE)
+# what lies around the kernels is the same for all that multiply the same type
+SOME = list({kernels.KERNELS[name].dtype: name for name in reversed(KERNELS)}.values())
+one_kernel = pytest.mark.parametrize("kernel", SOME or NONE)
+# of values and gradients, relative to the largest element
+TOLERANCES = {torch.float32: (1e-5, 1e-4), torch.bfloat16: (2e-2, 5e-2)}
 NAMES = ["value", "dq", "dk", "dv"]
 
 
@@ -30,10 +34,11 @@ def forced(kernel):
         yield kernel
 
 
-def random_inputs(B: int, D: int, M: int, H: int, W: int, scale: float = 1.0) -> list[Tensor]:
+def random_inputs(kernel: str, B: int, D: int, M: int, H: int, W: int, scale: float = 1.0) -> list[Tensor]:
+    """q, k and v in the type that the kernel multiplies."""
     generator = torch.Generator().manual_seed(B + 3 * D + 5 * M + 7 * H + 11 * W)
     q, k, v = (torch.randn(B, C, H, W, generator=generator) for C in (D, D, M))
-    return [(q * scale).requires_grad_(), (k * scale).requires_grad_(), v.requires_grad_()]
+    return [x.to(kernels.KERNELS[kernel].dtype).requires_grad_() for x in (q * scale, k * scale, v)]
 
 
 def value_and_gradients(form, inputs: list[Tensor], window: int) -> list[Tensor]:
@@ -42,12 +47,20 @@ def value_and_gradients(form, inputs: list[Tensor], window: int) -> list[Tensor]
     return [out.detach(), *torch.autograd.grad(out, inputs, weight)]
 
 
-def assert_close(got: list[Tensor], inputs: list[Tensor], window: int, definition=reference_attention) -> None:
+def assert_close(
+    got: list[Tensor],
+    inputs: list[Tensor],
+    window: int,
+    definition=reference_attention,
+    like: torch.dtype | None = None,
+) -> None:
+    """``got`` is what float64 makes of the same inputs, as nearly as ``like`` (by default their own dtype) allows."""
     wanted = value_and_gradients(definition, [x.detach().double().requires_grad_() for x in inputs], window)
     for name, a, b in zip(NAMES, got, wanted, strict=True):
         assert a.shape == b.shape
+        assert a.dtype == inputs[0].dtype
         error = float((a.double() - b).abs().max() / b.abs().max().clamp(min=1))
-        assert error < (1e-5 if name == "value" else 1e-4), name
+        assert error < TOLERANCES[like or a.dtype][name != "value"], name
 
 
 @each_kernel
@@ -61,7 +74,7 @@ def assert_close(got: list[Tensor], inputs: list[Tensor], window: int, definitio
     window=st.integers(0, 6).map(lambda r: 2 * r + 1),
 )
 def test_kernel_is_the_reference(kernel, B, D, M, H, W, window):
-    inputs = random_inputs(B, D, M, H, W, scale=0.5)
+    inputs = random_inputs(kernel, B, D, M, H, W, scale=0.5)
     with mock.patch.dict(os.environ, {choice.VARIABLE: kernel}):
         got = value_and_gradients(confined_attention, inputs, window)
     assert_close(got, inputs, window)
@@ -77,29 +90,41 @@ def test_kernel_is_the_reference(kernel, B, D, M, H, W, window):
         ((1, 16, 16, 150, 4), 9),  # several parts and units
         ((1, 16, 16, 70, 70), 3),
         ((1, 768, 16, 9, 9), 7),  # many steps carried
+        ((1, 48, 80, 21, 23), 45),  # keys of a row are odd in number, channels no multiple of 32
+        ((8, 24, 8, 20, 13), 5),  # as many images as share out the work
     ],
 )
 def test_larger_images(forced, sizes, window):
     # tiled_attention in float64 is the reference's equal (test_correlation.py), and quicker
-    inputs = random_inputs(*sizes, scale=0.3)
+    inputs = random_inputs(forced, *sizes, scale=0.3)
     assert_close(value_and_gradients(confined_attention, inputs, window), inputs, window, tiled_attention)
 
 
 @each_kernel
 def test_strong_logits(forced):
     """Weights from 1 down to far below the smallest float."""
-    inputs = random_inputs(1, 16, 16, 20, 20, scale=5.0)
+    inputs = random_inputs(forced, 1, 16, 16, 20, 20, scale=5.0)
     got = value_and_gradients(confined_attention, inputs, 11)
     assert all(x.isfinite().all() for x in got)
     # logits of some hundreds have only five decimals in float32
+    tolerance = max(1e-3, TOLERANCES[inputs[0].dtype][0])
     exact = tiled_attention(*(x.detach().double() for x in inputs), 11)
-    torch.testing.assert_close(got[0].double(), exact, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(got[0].double(), exact, atol=tolerance, rtol=tolerance)
+
+
+@each_kernel
+def test_rounded_weights_still_add_up_to_one(forced):
+    """The sum that they are divided by is that of the rounded weights, so nothing is lost on the average."""
+    q, k, v = (x.detach() for x in random_inputs(forced, 1, 16, 16, 30, 30, scale=0.1))
+    out = confined_attention(q, k, torch.ones_like(v), 21)
+    # bf16 has nothing between 1 and 1 - 2^-8
+    torch.testing.assert_close(out, torch.ones_like(out), atol=1e-5, rtol=0)
 
 
 @each_kernel
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_not_a_number_is_not_hidden(forced, which):
-    inputs = [x.detach() for x in random_inputs(2, 16, 16, 40, 40)]
+    inputs = [x.detach() for x in random_inputs(forced, 2, 16, 16, 40, 40)]
     inputs[which][0, :, 20, 20] = torch.nan
     bad = confined_attention(*inputs, 5).isnan().any(1)
     reach = 0 if which == 0 else 2
@@ -111,7 +136,7 @@ def test_not_a_number_is_not_hidden(forced, which):
 
 @one_kernel
 def test_channels_last_slices_need_no_copy(forced):
-    wide = torch.randn(2, 9, 10, 16 + 16 + 32)
+    wide = torch.randn(2, 9, 10, 16 + 16 + 32).to(kernels.KERNELS[forced].dtype)
     q, k, v = (x.permute(0, 3, 1, 2) for x in wide.split([16, 16, 32], 3))
     for part in (q, k, v):
         assert kernels._pixel_major(part).data_ptr() == part.data_ptr()
@@ -120,9 +145,20 @@ def test_channels_last_slices_need_no_copy(forced):
     torch.testing.assert_close(out, confined_attention(q.contiguous(), k.contiguous(), v.contiguous(), 5))
 
 
+@one_kernel
+@pytest.mark.parametrize(("channels", "first"), [(49, 1), (50, 1), (49, 0)])
+def test_any_slice_of_a_wider_image(forced, channels, first):
+    """Also where the channels do not begin or repeat at whole words."""
+    wide = torch.randn(1, 6, 7, channels).to(kernels.KERNELS[forced].dtype).permute(0, 3, 1, 2)
+    q, k, v = (wide[:, first + at : first + at + 16] for at in (0, 16, 32))
+    torch.testing.assert_close(
+        confined_attention(q, k, v, 5), confined_attention(q.contiguous(), k.contiguous(), v.contiguous(), 5)
+    )
+
+
 @each_kernel
 def test_the_same_bits_every_time_and_for_any_number_of_threads(forced):
-    inputs = random_inputs(3, 32, 16, 70, 30)
+    inputs = random_inputs(forced, 3, 32, 16, 70, 30)
     threads = torch.get_num_threads()
     results = []
     try:
@@ -138,14 +174,14 @@ def test_the_same_bits_every_time_and_for_any_number_of_threads(forced):
 @each_kernel
 def test_denormals_stay_with_the_kernel(forced):
     tiny = torch.full((1,), 1e-40)
-    confined_attention(*(x.detach() for x in random_inputs(1, 16, 16, 8, 8)), 3)
+    confined_attention(*(x.detach() for x in random_inputs(forced, 1, 16, 16, 8, 8)), 3)
     assert (tiny * 1.0).item() > 0
 
 
 @one_kernel
 def test_operator_is_sound(forced):
     """Its fake form, autograd and functionalization, by PyTorch's own checks."""
-    inputs = random_inputs(1, 5, 3, 6, 7)
+    inputs = random_inputs(forced, 1, 5, 3, 6, 7)
     torch.library.opcheck(torch.ops.nlrn.confined_attention.default, (*inputs, 3, forced))
 
 
@@ -162,7 +198,7 @@ class Step(torch.nn.Module):
 
 @one_kernel
 def test_compile_without_a_break(forced):
-    inputs = random_inputs(1, 16, 16, 6, 7)
+    inputs = random_inputs(forced, 1, 16, 16, 6, 7)
     compiled = torch.compile(Step(), fullgraph=True, backend="aot_eager")
     for a, b in zip(
         value_and_gradients(lambda q, k, v, _: compiled(q, k, v), inputs, 3),
@@ -174,10 +210,10 @@ def test_compile_without_a_break(forced):
 
 @one_kernel
 def test_export_for_any_size(forced):
-    inputs = tuple(x.detach() for x in random_inputs(1, 16, 16, 6, 7))
+    inputs = tuple(x.detach() for x in random_inputs(forced, 1, 16, 16, 6, 7))
     sizes = {2: torch.export.Dim("H", min=2, max=99), 3: torch.export.Dim("W", min=2, max=99)}
     program = torch.export.export(Step(), inputs, dynamic_shapes=(sizes, sizes, sizes))
-    other = [x.detach() for x in random_inputs(1, 16, 16, 9, 12)]
+    other = [x.detach() for x in random_inputs(forced, 1, 16, 16, 9, 12)]
     torch.testing.assert_close(program.module()(*other), Step()(*other))
 
 
@@ -211,15 +247,44 @@ def test_without_kernels_pytorch_does_it(monkeypatch):
 
 
 @one_kernel
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_halves(forced, dtype):
-    inputs = [x.detach().to(dtype).requires_grad_() for x in random_inputs(1, 16, 16, 9, 9)]
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_other_types_are_converted(forced, dtype):
+    inputs = [x.detach().to(dtype).requires_grad_() for x in random_inputs(forced, 1, 16, 16, 9, 9)]
     assert correlation.implementation(*inputs) == forced
-    got = value_and_gradients(confined_attention, inputs, 5)
-    assert {x.dtype for x in got} == {dtype}
-    wanted = value_and_gradients(reference_attention, [x.detach().double().requires_grad_() for x in inputs], 5)
-    for a, b in zip(got, wanted, strict=True):
-        torch.testing.assert_close(a.double(), b, atol=2e-2, rtol=2e-2)
+    assert_close(value_and_gradients(confined_attention, inputs, 5), inputs, 5, like=torch.bfloat16)
+
+
+def test_kernels_of_halves_are_for_halves(monkeypatch):
+    q = torch.zeros(1, 2, 3, 3)
+    half = q.bfloat16()
+    single = correlation.implementation(q, q, q)
+    assert single not in kernels.KERNELS or kernels.KERNELS[single].dtype == torch.float32
+    # keys that someone thought worth 32 bits keep them
+    assert correlation.implementation(half, q, half) == single
+    assert correlation.implementation(q.half(), q.half(), q.half()) == single
+    if "avx512bf16" in correlation.available():
+        assert correlation.implementation(half, half, half) == "avx512bf16"
+        assert "in bf16 avx512bf16 (fastest that runs here)" in correlation.describe()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
+    assert correlation.implementation(half, half, half) == correlation.implementation(q, q, q)
+    assert "not avx512bf16: this processor has no avx512_bf16" in correlation.describe()
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_autocast_asks_for_the_kernel_of_halves(training):
+    block, asked = NonLocalBlock(16, window=5).train(training), []
+
+    def choose(*inputs: Tensor, normalize: str) -> str:
+        asked.append(choice.implementation(*inputs, normalize=normalize))
+        return asked[-1]
+
+    features = torch.randn(2, 16, 9, 9)
+    with mock.patch.object(door, "implementation", choose), torch.autocast("cpu", torch.bfloat16):
+        block(features).sum().backward()
+    half = features.bfloat16()
+    assert asked == [correlation.implementation(half, half, half)]
+    assert block.g.weight.grad.dtype == torch.float32
 
 
 def test_what_kernels_do_not_cover():

@@ -16,11 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nlrn.correlation import available, confined_attention
+from nlrn.correlation import available, confined_attention, tiled
 from nlrn.correlation.choice import VARIABLE
+from nlrn.correlation.kernels import KERNELS
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # The forms that are not this package's kernels; the ratio of a row is to the fastest of them.
-PYTORCH_FORMS = ("torch", "sdpa", "flex")
+PYTORCH_FORMS = ("torch", "eager", "sdpa", "flex")
 _SDPA_TILE = 16
 # flex_attention takes pixels in the order of tiles of 8 x 16, 128 in a row of its blocks
 _FLEX_H, _FLEX_W = 8, 16
@@ -37,8 +39,9 @@ def correlation(
     batch: int = 1,
     forms: Sequence[str] | None = None,
     repeats: int = 3,
+    precision: str = "fp32",
 ) -> dict[str, Any]:
-    """Time forward and backward of the correlation in float32 on the CPU, with the threads that PyTorch has.
+    """Time forward and backward of the correlation on the CPU, with the threads that PyTorch has.
 
     Args:
         size: side of the images.
@@ -46,22 +49,25 @@ def correlation(
         depths: channels of queries and keys, one measurement each.
         width: channels of the values.
         batch: images.
-        forms: which to compare: names from ``nlrn.correlation.available()``, "sdpa" (PyTorch's attention on
-            tiles) and "flex" (its compiled flex_attention, forward only); None for all but "reference".
+        forms: which to compare: names from ``nlrn.correlation.available()``, "eager" (the same as "torch", but
+            also its logits and sums in the type of the inputs: less exact), "sdpa" (PyTorch's attention on tiles)
+            and "flex" (its compiled flex_attention; both forward only); None for all that make sense.
         repeats: the forms take turns this many times, and the quickest of each counts.
+        precision: the type of the inputs, "fp32" or "bf16".
 
     Returns:
-        Ready for JSON: the settings, ``gemm_gflops``, ``rows`` (form, depth, direction, ``us_per_pixel``,
-        ``gemm_fraction`` of useful arithmetic, ``ratio``: how many times as fast as the best PyTorch form), and
-        ``left_out``: why a form gave no figure.
+        Ready for JSON: the settings, ``gemm_gflops`` in the same precision, ``rows`` (form, depth, direction,
+        ``us_per_pixel``, ``gemm_fraction`` of useful arithmetic, ``ratio``: how many times as fast as the best
+        PyTorch form), and ``left_out``: why a form gave no figure.
     """
-    names = [*(name for name in available() if name != "reference"), "sdpa", "flex"] if forms is None else list(forms)
+    dtype = PRECISIONS[precision]
+    names = _forms(dtype) if forms is None else list(forms)
     pixels, neighbours = batch * size * size, _neighbours(size, window) ** 2 * batch
-    rate = _gemm_rate()
+    rate = _gemm_rate(dtype)
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     for depth in depths:
-        inputs = _inputs(batch, depth, width, size)
+        inputs = _inputs(batch, depth, width, size, dtype)
         seconds: dict[tuple[str, str], float] = {}
         for _ in range(repeats):
             for name in names:
@@ -73,7 +79,7 @@ def correlation(
                         seconds[key] = min(took, seconds.get(key, math.inf))
                 except (RuntimeError, ValueError, NotImplementedError) as error:
                     left_out[f"{name}, D={depth}"] = str(error).splitlines()[0]
-            rate = max(rate, _gemm_rate())
+            rate = max(rate, _gemm_rate(dtype))
         for (name, direction), took in seconds.items():
             multiplications = depth + width if direction == "forward" else 3 * depth + 2 * width
             rivals = [s for (n, d), s in seconds.items() if d == direction and n in PYTORCH_FORMS]
@@ -88,6 +94,7 @@ def correlation(
                 }
             )
     return {
+        "precision": precision,
         "size": size,
         "window": window,
         "width": width,
@@ -104,7 +111,7 @@ def correlation(
 def table(results: dict[str, Any]) -> str:
     """The results of :func:`correlation` for reading."""
     lines = [
-        "{batch} x {size}x{size}, window {window}, M = {width}, float32, {threads} threads, {capability}, "
+        "{batch} x {size}x{size}, window {window}, M = {width}, {precision}, {threads} threads, {capability}, "
         "PyTorch {torch}; matrix products {gemm_gflops:.0f} GFLOP/s".format(**results),
         f"{'form':10} {'D':>4} {'direction':9} {'us/pixel':>9} {'of GEMM':>8} {'x PyTorch':>9}",
     ]
@@ -118,13 +125,23 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _inputs(batch: int, depth: int, width: int, size: int) -> list[Tensor]:
+def _forms(dtype: torch.dtype) -> list[str]:
+    """The forms worth comparing for inputs of this type."""
+    kernels = [name for name in available() if name in KERNELS]
+    names = [name for name in kernels if KERNELS[name].dtype == dtype]
+    if dtype != torch.float32:
+        # and what runs where there is no kernel for the type: the fastest one that converts its inputs
+        names += [*[name for name in kernels if name not in names][:1], "eager"]
+    return [*names, "torch", "sdpa", "flex"]
+
+
+def _inputs(batch: int, depth: int, width: int, size: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     shapes = [(batch, size, size, channels) for channels in (depth, depth, width)]
     # logits of a few units, as a trained network has them
     scales = (depth**-0.25, depth**-0.25, 1.0)
     images = [torch.randn(s, generator=generator) * scale for s, scale in zip(shapes, scales, strict=True)]
-    return [x.permute(0, 3, 1, 2).requires_grad_() for x in images]
+    return [x.to(dtype).permute(0, 3, 1, 2).requires_grad_() for x in images]
 
 
 def _neighbours(size: int, window: int) -> int:
@@ -133,8 +150,8 @@ def _neighbours(size: int, window: int) -> int:
     return sum(min(size, i + reach + 1) - max(0, i - reach) for i in range(size))
 
 
-def _gemm_rate(side: int = 1536) -> float:
-    a, b = torch.ones(side, side), torch.ones(side, side)
+def _gemm_rate(dtype: torch.dtype, side: int = 1536) -> float:
+    a, b = torch.ones(side, side, dtype=dtype), torch.ones(side, side, dtype=dtype)
     return max(2 * side**3 / _seconds(lambda: a @ b) for _ in range(2))
 
 
@@ -151,6 +168,9 @@ def _as(name: str) -> Iterator[Form]:
         yield _sdpa
     elif name == "flex":
         yield _flex
+    elif name == "eager":
+        with mock.patch.object(tiled, "_accumulation", lambda q, *_: q.dtype):
+            yield tiled.tiled_attention
     else:
         with mock.patch.dict(os.environ, {VARIABLE: name}):
             yield confined_attention
@@ -189,7 +209,7 @@ def _sdpa(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
                     for a, b, n in (place[:3], place[3:])
                 )
                 seen = (rows[:, None, :, None] & cols[None, :, None, :]).flatten(2).flatten(0, 1)
-                masks[place] = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
+                masks[place] = torch.zeros(seen.shape, dtype=q.dtype).masked_fill_(~seen, -torch.inf)
             queries = q[..., y:y1, x:x1].flatten(2).transpose(1, 2)[:, None]
             keys, values = (i[..., top:bottom, left:right].flatten(2).transpose(1, 2)[:, None] for i in (k, v))
             attended = F.scaled_dot_product_attention(queries, keys, values, masks[place], scale=1.0)

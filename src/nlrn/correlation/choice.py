@@ -28,13 +28,18 @@ def _forced() -> str | None:
     return name
 
 
-def _preferred() -> tuple[str, str]:
-    """The implementation for what the kernels cover, and the reason for it."""
+def _preferred(dtype: torch.dtype) -> tuple[str, str]:
+    """The implementation for what the kernels cover, and the reason for it.
+
+    Kernels that multiply halves are for inputs that are halves already.
+    """
     forced = _forced()
     if forced is not None:
         return forced, f"{VARIABLE} asks for it"
     missed: list[str] = []
-    for kernel in kernels.KERNELS:
+    for kernel, properties in kernels.KERNELS.items():
+        if properties.dtype not in (torch.float32, dtype):
+            continue
         why = kernels.obstacle(kernel)
         if why is None:
             return kernel, "; ".join(["fastest that runs here", *missed])
@@ -43,9 +48,9 @@ def _preferred() -> tuple[str, str]:
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch does not annotate it
-def _preferred_name() -> str:
+def _preferred_name(dtype: torch.dtype) -> str:
     """What torch.compile may take as settled when it traces a call."""
-    return _preferred()[0]
+    return _preferred(dtype)[0]
 
 
 def implementation(q: Tensor, k: Tensor, v: Tensor, *, normalize: str = "softmax") -> str:
@@ -57,16 +62,17 @@ def implementation(q: Tensor, k: Tensor, v: Tensor, *, normalize: str = "softmax
         ValueError: the environment variable names no implementation.
         RuntimeError: it names one that cannot run on this machine.
     """
-    name: str = _preferred_name()
+    name: str = _preferred_name(q.dtype if q.dtype == k.dtype == v.dtype else torch.float32)
     covered = all(x.dtype in kernels.DTYPES and x.device.type == "cpu" for x in (q, k, v)) and normalize == "softmax"
     return name if covered or name == "reference" else "torch"
 
 
 def describe() -> str:
-    """One line for a user: the implementation on the CPU, the reason, and what else could run.
+    """One line for a user: the implementations on the CPU, the reasons, and what else could run.
 
     Raises:
         ValueError, RuntimeError: as :func:`implementation`.
     """
-    name, why = _preferred()
-    return f"{name} ({why}); available: {', '.join(available())}"
+    name, why = _preferred(torch.float32)
+    half, why_half = _preferred(torch.bfloat16)
+    return f"{name} ({why}); in bf16 {half} ({why_half}); available: {', '.join(available())}"

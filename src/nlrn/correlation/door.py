@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from nlrn.correlation.choice import implementation
+from nlrn.correlation.kernels import KERNELS
 from nlrn.correlation.operator import attend
 from nlrn.correlation.reference import reference_attention
 from nlrn.correlation.tiled import tiled_attention
@@ -56,7 +57,8 @@ def confined_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normaliz
         return tiled_attention(q, k, v, window, normalize=normalize)
     if name == "reference":
         return reference_attention(q, k, v, window, normalize=normalize)
-    out: Tensor = attend(q.float(), k.float(), v.float(), window, name)[0]
+    dtype = KERNELS[name].dtype
+    out: Tensor = attend(q.to(dtype), k.to(dtype), v.to(dtype), window, name)[0]
     return out.to(v.dtype)
 
 

@@ -8,15 +8,34 @@ at installation) this package works without them, slower.
 import ctypes
 import importlib.util
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-# Fastest first; what PyTorch must report as the machine's capability for each.
-KERNELS = {"avx512": ("AVX512",), "avx2": ("AVX2", "AVX512"), "portable": None}
-# They calculate in float32; halves are converted, which costs next to nothing.
+
+@dataclass(frozen=True)
+class Kernel:
+    """What a kernel multiplies, and what it needs of the machine. Sums and the softmax are float32 in all of them."""
+
+    dtype: torch.dtype
+    """The type of q, k, v, the values and the gradients; others are converted."""
+    capabilities: tuple[str, ...] = ()
+    """One of them PyTorch must report as the machine's capability; none where every machine will do."""
+    instructions: str | None = None
+    """What PyTorch must list beside it."""
+
+
+# Fastest first
+KERNELS = {
+    "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), "avx512_bf16"),
+    "avx512": Kernel(torch.float32, ("AVX512",)),
+    "avx2": Kernel(torch.float32, ("AVX2", "AVX512")),
+    "portable": Kernel(torch.float32),
+}
+# What they take; each converts what is not its own
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 # The kernels take channels in multiples of the widest register; missing ones are filled with zeros.
 _LANES = 16
@@ -40,8 +59,10 @@ def obstacle(kernel: str) -> str | None:
     """Why a kernel cannot run here, or None if it can."""
     needed = KERNELS[kernel]
     capability = torch.backends.cpu.get_cpu_capability()
-    if needed is not None and capability not in needed:
+    if needed.capabilities and capability not in needed.capabilities:
         return f"this processor has {capability}"
+    if needed.instructions and not torch.cpu.get_capabilities().get(needed.instructions):
+        return f"this processor has no {needed.instructions}"
     if load(kernel) is None:
         return "it was not built: no suitable compiler at installation"
     return None
@@ -56,9 +77,9 @@ def _pixel_major(x: Tensor) -> Tensor:
     _, H, W, _ = x.shape
     pixel = x.stride(2)
     # the channels of a pixel side by side, the pixels evenly spaced: so a slice of a wider image will do
-    if x.stride(3) == 1 and x.stride(1) == W * pixel and x.stride(0) == H * W * pixel and pixel >= x.shape[3]:
-        return x
-    return x.contiguous()
+    even = x.stride(3) == 1 and x.stride(1) == W * pixel and x.stride(0) == H * W * pixel and pixel >= x.shape[3]
+    # kernels step in cells of four bytes
+    return x if even and pixel * x.element_size() % 4 == 0 else x.contiguous()
 
 
 def _channels_first(x: Tensor, channels: int) -> Tensor:
@@ -78,10 +99,10 @@ def _call(function: Callable[..., int], inputs: list[Tensor], others: list[Tenso
 
 
 def forward(library: Any, q: Tensor, k: Tensor, v: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """The attended values [B, M, H, W], channels_last, and the log2-sum-exp2 of each pixel [B, H, W]; float32."""
+    """The attended values [B, M, H, W], channels_last, and the log2-sum-exp of each pixel [B, H, W], float32."""
     channels = v.shape[1]
     q, k, v = (_pixel_major(x) for x in (q, k, v))
-    out, lse = v.new_empty(v.shape), q.new_empty(q.shape[:3])
+    out, lse = v.new_empty(v.shape), q.new_empty(q.shape[:3], dtype=torch.float32)
     if out.numel() and lse.numel():
         _call(library.nlrn_attention_forward, [q, k, v], [out, lse], window)
     return _channels_first(out, channels), lse
@@ -94,7 +115,8 @@ def backward(
     D, M = q.shape[1], v.shape[1]
     q, k, v = (_pixel_major(x) for x in (q, k, v))
     out, grad = (_pixel_major(x).contiguous() for x in (out, grad))
-    dq, dk, dv = (x.new_empty(x.shape) for x in (q, k, v))
+    # those of keys and values are sums over many tiles
+    dq, dk, dv = q.new_empty(q.shape), *(x.new_empty(x.shape, dtype=torch.float32) for x in (k, v))
     if q.numel() and v.numel():
         _call(library.nlrn_attention_backward, [q, k, v], [out, lse, grad, dq, dk, dv], window)
-    return _channels_first(dq, D), _channels_first(dk, D), _channels_first(dv, M)
+    return _channels_first(dq, D), _channels_first(dk.to(k.dtype), D), _channels_first(dv.to(v.dtype), M)

@@ -18,7 +18,10 @@ def _library(kernel: str) -> Any:
 
 @torch.library.custom_op("nlrn::confined_attention", mutates_args=())
 def attend(q: Tensor, k: Tensor, v: Tensor, window: int, kernel: str) -> tuple[Tensor, Tensor]:
-    """The attended values [B, M, H, W] and the log-sum-exp of each pixel, which only the backward pass reads."""
+    """The attended values [B, M, H, W] and the log-sum-exp of each pixel, which only the backward pass reads.
+
+    q, k and v are of the kernel's type.
+    """
     return kernels.forward(_library(kernel), q, k, v, window)
 
 
@@ -37,7 +40,7 @@ def _like(x: Tensor) -> Tensor:
 
 @attend.register_fake
 def _(q: Tensor, k: Tensor, v: Tensor, window: int, kernel: str) -> tuple[Tensor, Tensor]:
-    return _like(v), q.new_empty((q.shape[0], q.shape[2], q.shape[3]))
+    return _like(v), q.new_empty((q.shape[0], q.shape[2], q.shape[3]), dtype=torch.float32)
 
 
 @attend_backward.register_fake

@@ -1,7 +1,8 @@
 // The two functions that the package calls, and how their work is shared among threads.
 //
-// All tensors are float32 and pixel-major, [B, H, W, channels]; the pixels of q, k, v may lie further apart than
-// their channels (ldq, ldk, ldv floats), all others are contiguous. D and M are multiples of 16.
+// All tensors are pixel-major, [B, H, W, channels], and lie in cells of 32 bits: one float32, or two bf16 numbers in
+// a library for PAIRS; but lse, dk and dv are always float32. The pixels of q, k, v may lie further apart than their
+// channels (ldq, ldk, ldv numbers, whole cells), all others are contiguous. D and M are multiples of 16.
 // Returns 0, or 1 when memory ran out.
 #pragma once
 
@@ -44,14 +45,15 @@ bool in_parallel(const Shape& s, int64_t count, int threads, Work work) {
 EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
                                   int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
                                   int64_t M, int64_t window, int threads) {
-    const Shape s(B, H, W, D, M, window, D + M, M);
-    const int64_t bands = s.bands().parts, pixels = H * W;
+    const Shape s(B, H, W, D, M, window, (D + M) / CELL, M);
+    const int64_t bands = s.bands().parts, pixels = H * W, ldo = M / CELL;
+    ldq /= CELL, ldk /= CELL, ldv /= CELL;
     return !in_parallel<Forward>(s, B * bands, threads, [&](Forward& forward, int64_t i) {
         const int64_t b = i / bands;
         forward.run(Band(s, i % bands), {{q + b * pixels * ldq, ldq, W},
                                          {k + b * pixels * ldk, ldk, W},
                                          {v + b * pixels * ldv, ldv, W},
-                                         {out + b * pixels * M, M, W},
+                                         {out + b * pixels * ldo, ldo, W},
                                          {lse + b * pixels, 1, W}});
     });
 }
@@ -60,8 +62,9 @@ EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, 
                                    int64_t ldv, const float* out, const float* lse, const float* dout, float* dq,
                                    float* dk, float* dv, int64_t B, int64_t H, int64_t W, int64_t D, int64_t M,
                                    int64_t window, int threads) {
-    const Shape s(B, H, W, D, M, window, 3 * D + 2 * M, D);
-    const int64_t pixels = H * W, bands = s.bands().parts;
+    const Shape s(B, H, W, D, M, window, (2 * D + M) / CELL + D + M, D);
+    const int64_t pixels = H * W, bands = s.bands().parts, ldo = M / CELL, lddq = D / CELL;
+    ldq /= CELL, ldk /= CELL, ldv /= CELL;
     std::fill_n(dk, B * pixels * D, 0.0f);
     std::fill_n(dv, B * pixels * M, 0.0f);
     // Parts of an image are at least as high as their keys reach to either side together, so that every other part
@@ -83,9 +86,9 @@ EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, 
         const bool apart = together && part % 2;
         float *dk_part = apart ? odd_dk.get() : dk, *dv_part = apart ? odd_dv.get() : dv;
         const BackwardImages images{{q + b * pixels * ldq, ldq, W}, {k + b * pixels * ldk, ldk, W},
-                                    {v + b * pixels * ldv, ldv, W}, {out + b * pixels * M, M, W},
-                                    {dout + b * pixels * M, M, W},  {lse + b * pixels, 1, W},
-                                    {dq + b * pixels * D, D, W},    {dk_part + b * pixels * D, D, W},
+                                    {v + b * pixels * ldv, ldv, W}, {out + b * pixels * ldo, ldo, W},
+                                    {dout + b * pixels * ldo, ldo, W}, {lse + b * pixels, 1, W},
+                                    {dq + b * pixels * lddq, lddq, W}, {dk_part + b * pixels * D, D, W},
                                     {dv_part + b * pixels * M, M, W}};
         for (int64_t n = 0; n < bands; n++) backward.run(Band(s, n), parts[part], parts[part + 1], images);
     };

@@ -3,7 +3,7 @@
 // enough apart not to share keys, so the order of the additions is always the same.
 #pragma once
 
-#include "geometry.h"
+#include "packing.h"
 
 namespace {
 
@@ -12,18 +12,21 @@ struct BackwardImages {
     Image<float> dq, dk, dv;
 };
 
-// grad[key] += sum over the queries of p[query][key] a[query]
-void scatter_all(const Tile& tile, const float* p, int64_t ldp, const float* const* a, int64_t width,
+// grad[key] += sum over the queries that see it of p[query][key] a[query]; p and a in cells of queries, the keys in
+// the rows of the image from y on
+void scatter_all(const Tile& tile, const float* p, int64_t ldp, const float* const* a, int64_t width, int64_t y,
                  const Pixels<float>& grad) {
     const Split channels(width / LANES, BLOCK_VECTORS), keys(grad.cols, BLOCK_ROWS);
-    for (int64_t y = 0; y < grad.rows; y++)
+    for (int64_t row = 0; row < grad.rows; row++, p += grad.cols) {
+        const Span cells = tile.cells_that_see(y + row);
         for (int64_t b = 0; b < keys.parts; b++)
             for (int64_t c = 0; c < channels.parts; c++) {
                 const int64_t at = channels[c] * LANES;
                 scatter(keys[b + 1] - keys[b], channels[c + 1] - channels[c])(
-                    p + y * grad.cols + keys[b], ldp, tile.queries, a, at,
-                    grad.data + y * grad.row + keys[b] * grad.ld + at, grad.ld);
+                    p + cells.from * ldp + keys[b], ldp, cells.to - cells.from, a + cells.from, at,
+                    grad.data + row * grad.row + keys[b] * grad.ld + at, grad.ld);
             }
+    }
 }
 
 // One thread's work, with the space it needs
@@ -32,14 +35,18 @@ class Backward {
     const int64_t ldp;
     Bias bias;
     Packed keys, values;
-    Floats p, ds;          // of one tile
-    Floats dq, lse, delta; // of a group of tiles
+    Strip keys_to_gather;
+    Rows q_to_scatter, dout_to_scatter; // of a group of tiles
+    Floats p, ds, ds_to_gather;         // of one tile
+    Floats dq, lse, delta;              // of a group of tiles
     std::unique_ptr<const float*[]> q, dout;
 
   public:
     explicit Backward(const Shape& s)
-        : s(s), ldp(s.logits_stride()), bias(s), keys(s, s.D, LOG2_E), values(s, s.M, 1.0f),
-          p(zeros(s.most_queries() * ldp)), ds(zeros(s.most_queries() * ldp)),
+        : s(s), ldp(s.logits_stride()), bias(s), keys(s, s.D), values(s, s.M), keys_to_gather(s, s.D),
+          q_to_scatter(s.group * s.most_queries(), s.D), dout_to_scatter(s.group * s.most_queries(), s.M),
+          p(zeros(s.most_queries() / CELL * ldp)), ds(zeros(s.most_queries() / CELL * ldp)),
+          ds_to_gather(zeros(CELL == 1 ? 0 : s.most_queries() * (ldp / CELL))),
           dq(zeros(s.group * s.most_queries() * s.D)), lse(zeros(s.group * s.most_queries())),
           delta(zeros(s.group * s.most_queries())), q(new const float*[s.group * s.most_queries()]),
           dout(new const float*[s.group * s.most_queries()]) {}
@@ -52,62 +59,60 @@ class Backward {
             [&](int64_t y, int64_t end) {
                 keys.fill(images.k, band, y, end);
                 values.fill(images.v, band, y, end);
+                keys_to_gather.fill(images.k, band, y, end);
             },
-            [&](const Tile& tile, int64_t at, int64_t y, int64_t end) {
-                differentiate(band, tile, at, y, end, images);
-            },
+            [&](const Tile& tile, int64_t at, Span rows) { differentiate(band, tile, at, rows, images); },
             [&](const Tile& tile, int64_t at) { finish(tile, at, images); });
     }
 
   private:
     // `at`: the place of the tile's first query in what is kept for a group
     void begin(const Tile& tile, int64_t at, const BackwardImages& images) {
-        for (int64_t i = 0; i < tile.queries; i++) {
-            const int64_t y = tile.y(i), x = tile.x(i);
+        for (int64_t i = 0; i < tile.rows; i++) {
+            const int64_t y = tile.y(i), x = tile.x(i), cells = s.M / CELL;
             const float *grad = images.dout.at(y, x), *out = images.out.at(y, x);
             Vector product{};
-            for (int64_t c = 0; c < s.M; c += LANES) product += load(grad + c) * load(out + c);
+            for (int64_t c = 0; c < cells; c += LANES)
+                product = multiply_add(product, load(grad + c, cells - c), load(out + c, cells - c));
             q[at + i] = images.q.at(y, x);
             dout[at + i] = grad;
             delta[at + i] = sum(product);
-            lse[at + i] = *images.lse.at(y, x);
+            // a query that stands there a second time has weights of zero
+            lse[at + i] = i < tile.queries ? *images.lse.at(y, x) : __builtin_inff();
         }
-        std::fill_n(dq.get() + at * s.D, tile.queries * s.D, 0.0f);
+        q_to_scatter.set(at, &q[at], tile.rows);
+        dout_to_scatter.set(at, &dout[at], tile.rows);
+        std::fill_n(dq.get() + at * s.D, tile.rows * s.D, 0.0f);
     }
 
-    void differentiate(const Band& band, const Tile& tile, int64_t at, int64_t y, int64_t end,
-                       const BackwardImages& images) {
-        const Run k_run = keys.from_row(y), v_run = values.from_row(y);
-        const int64_t skip = k_run.skip, last = skip + (end - y) * band.cols();
-        const Split groups((last + LANES - 1) / LANES, BLOCK_VECTORS), channels(s.D / LANES, BLOCK_VECTORS);
-        for (int64_t g = 0; g < groups.parts; g++)
-            for (int64_t b = 0; b < tile.blocks.parts; b++) {
-                const int64_t first = tile.blocks[b], rows = tile.blocks[b + 1] - first;
-                const int64_t lane = groups[g] * LANES, wide = groups[g + 1] - groups[g], to = first * ldp + lane;
-                const float* biases[BLOCK_ROWS];
-                for (int64_t i = 0; i < rows; i++)
-                    biases[i] = bias.of(band, tile.y(first + i), tile.x(first + i), y) - skip;
-                weights(rows, wide)(q.get() + at + first, k_run.data + lane, keys.ld, s.D, biases, lane,
-                                    lse.get() + at + first, p.get() + to, ldp);
-                slopes(rows, wide)(dout.get() + at + first, v_run.data + lane, values.ld, s.M,
-                                   delta.get() + at + first, p.get() + to, ds.get() + to, ldp);
-            }
-        const Pixels<const float> k = images.k.rectangle(y, end, band.left, band.right);
-        for (int64_t c = 0; c < channels.parts; c++)
-            for (int64_t b = 0; b < tile.blocks.parts; b++) {
-                const int64_t first = tile.blocks[b];
-                gather(tile.blocks[b + 1] - first, channels[c + 1] - channels[c])(
-                    ds.get() + first * ldp + skip, ldp, k, channels[c] * LANES, dq.get() + (at + first) * s.D, s.D);
-            }
-        scatter_all(tile, ds.get() + skip, ldp, q.get() + at, s.D,
-                    images.dk.rectangle(y, end, band.left, band.right));
-        scatter_all(tile, p.get() + skip, ldp, dout.get() + at, s.M,
-                    images.dv.rectangle(y, end, band.left, band.right));
+    void differentiate(const Band& band, const Tile& tile, int64_t at, Span rows, const BackwardImages& images) {
+        const Run k_run = keys.from_row(rows.from), v_run = values.from_row(rows.from);
+        const int64_t skip = k_run.skip, end = skip + (rows.to - rows.from) * band.cols();
+        const Chunk chunk(band, tile, bias, rows, skip);
+        const Map weights{p.get(), nullptr, ldp}, gradients{ds.get(), ds_to_gather.get(), ldp};
+        chunk.each(end, [&](const auto& block, int64_t lane, int64_t vectors) {
+            const int64_t first = at + block.first;
+            slopes(block.rows, vectors)(q.get() + first, k_run.data + lane, keys.ld, s.D / CELL, chunk.biases(block),
+                                        lane, lse.get() + first, dout.get() + first, v_run.data + lane, values.ld,
+                                        s.M / CELL, delta.get() + first, weights, gradients, block.first);
+        });
+        const Split channels(s.D / LANES, BLOCK_VECTORS);
+        for (const auto& block : chunk) {
+            gradients.trim(block.first, block.rows, block.begin, block.end);
+            for (int64_t c = 0; c < channels.parts; c++)
+                gather(block.rows, channels[c + 1] - channels[c])(
+                    gradients.of_query(block.first) + block.begin / CELL, ldp / CELL,
+                    keys_to_gather.rows(block.keys), channels[c] * LANES, dq.get() + (at + block.first) * s.D, s.D);
+        }
+        scatter_all(tile, ds.get() + skip, ldp, q_to_scatter.from(at), s.D, rows.from,
+                    images.dk.rectangle(rows.from, rows.to, band.left, band.right));
+        scatter_all(tile, p.get() + skip, ldp, dout_to_scatter.from(at), s.M, rows.from,
+                    images.dv.rectangle(rows.from, rows.to, band.left, band.right));
     }
 
     void finish(const Tile& tile, int64_t at, const BackwardImages& images) {
         for (int64_t i = 0; i < tile.queries; i++)
-            std::copy_n(dq.get() + (at + i) * s.D, s.D, images.dq.at(tile.y(i), tile.x(i)));
+            write(dq.get() + (at + i) * s.D, 1.0f, images.dq.at(tile.y(i), tile.x(i)), s.D);
     }
 };
 

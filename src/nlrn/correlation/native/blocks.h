@@ -2,12 +2,21 @@
 //   logits   S[query][key]  = bias + sum_d q[query][d] k[d][key]      keys along the lanes
 //   gather   O[query][c]   += sum_key P[query][key] v[key][c]         channels along the lanes
 //   scatter  dV[key][c]    += sum_query P[query][key] dO[query][c]    channels along the lanes
+// What is multiplied comes in cells of 32 bits, which hold CELL numbers that follow one another along the sum: one
+// float (single.h) or two halves (pairs.h). Accumulators are floats.
 // Sizes that do not fill a block have their own instance of the template, chosen from a table.
 #pragma once
 
-#include "vector.h"
+#if defined(PAIRS)
+#include "pairs.h"
+#else
+#include "single.h"
+#endif
 
 namespace {
+
+// Logits are kept as they are, their weights are powers of two
+constexpr float LOG2_E = 1.44269504088896340736f;
 
 // acc[i][j] += sum_d a[i][d] b[d][j]
 template <int ROWS, int VECTORS>
@@ -22,9 +31,9 @@ INLINE void multiply(const float* const* rows, const float* b, int64_t ldb, int6
         for (int j = 0; j < VECTORS; j++) bd[j] = load(b + j * LANES);
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++) {
-            const Vector ad = broadcast(a[i][d]);
+            const Vector ad = spread(a[i] + d);
 #pragma GCC unroll 8
-            for (int j = 0; j < VECTORS; j++) acc[i][j] += ad * bd[j];
+            for (int j = 0; j < VECTORS; j++) acc[i][j] = multiply_add(acc[i][j], ad, bd[j]);
         }
     }
 }
@@ -47,41 +56,36 @@ struct Logits {
     }
 };
 
-// The weights again, from the logarithm (base 2) of their sum: P = 2^(S - lse)
+// The weights again, from the logarithm (base 2) of their sum: P = 2^(S - lse), and the gradient of the logits:
+// dS = P (dO V^T - delta)
 template <int ROWS, int VECTORS>
-struct Weights {
-    static void run(const float* const* q, const float* k, int64_t ldk, int64_t depth, const float* const* bias,
-                    int64_t at, const float* lse, float* p, int64_t ldp) {
-        Vector acc[ROWS][VECTORS];
+struct Slopes {
+    // D and M in cells; `row`: the place of the first query in p and ds
+    static void run(const float* const* q, const float* k, int64_t ldk, int64_t D, const float* const* bias,
+                    int64_t at, const float* lse, const float* const* dout, const float* v, int64_t ldv, int64_t M,
+                    const float* delta, const Map& p, const Map& ds, int64_t row) {
+        Vector weight[ROWS][VECTORS], acc[ROWS][VECTORS];
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < VECTORS; j++) acc[i][j] = load(bias[i] + at + j * LANES);
-        multiply<ROWS, VECTORS>(q, k, ldk, depth, acc);
+        multiply<ROWS, VECTORS>(q, k, ldk, D, acc);
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < VECTORS; j++)
-                store(p + i * ldp + j * LANES, power_of_two(acc[i][j] - broadcast(lse[i])));
-    }
-};
-
-// The gradient of the logits: dS = P (dO V^T - delta)
-template <int ROWS, int VECTORS>
-struct Slopes {
-    static void run(const float* const* dout, const float* v, int64_t ldv, int64_t depth, const float* delta,
-                    const float* p, float* ds, int64_t ldp) {
-        Vector acc[ROWS][VECTORS];
+                weight[i][j] = power_of_two(acc[i][j] * LOG2_E - broadcast(lse[i]));
+        p.keep(row, at, weight);
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < VECTORS; j++) acc[i][j] = -broadcast(delta[i]);
-        multiply<ROWS, VECTORS>(dout, v, ldv, depth, acc);
+        multiply<ROWS, VECTORS>(dout, v, ldv, M, acc);
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
-            for (int j = 0; j < VECTORS; j++)
-                store(ds + i * ldp + j * LANES, acc[i][j] * load(p + i * ldp + j * LANES));
+            for (int j = 0; j < VECTORS; j++) acc[i][j] *= weight[i][j];
+        ds.keep(row, at, acc);
     }
 };
 
@@ -111,9 +115,9 @@ struct Gather {
                 for (int j = 0; j < VECTORS; j++) vx[j] = load(vr + j * LANES);
 #pragma GCC unroll 8
                 for (int i = 0; i < ROWS; i++) {
-                    const Vector px = broadcast(p[i * ldp]);
+                    const Vector px = spread(p + i * ldp);
 #pragma GCC unroll 8
-                    for (int j = 0; j < VECTORS; j++) acc[i][j] += px * vx[j];
+                    for (int j = 0; j < VECTORS; j++) acc[i][j] = multiply_add(acc[i][j], px, vx[j]);
                 }
             }
         }
@@ -139,9 +143,9 @@ struct Scatter {
             for (int j = 0; j < VECTORS; j++) aq[j] = load(a[q] + channel + j * LANES);
 #pragma GCC unroll 8
             for (int i = 0; i < ROWS; i++) {
-                const Vector pq = broadcast(p[i]);
+                const Vector pq = spread(p + i);
 #pragma GCC unroll 8
-                for (int j = 0; j < VECTORS; j++) acc[i][j] += pq * aq[j];
+                for (int j = 0; j < VECTORS; j++) acc[i][j] = multiply_add(acc[i][j], pq, aq[j]);
             }
         }
 #pragma GCC unroll 8
@@ -170,7 +174,6 @@ struct Table {
 };
 
 constexpr Table<Logits> logits;
-constexpr Table<Weights> weights;
 constexpr Table<Slopes> slopes;
 constexpr Table<Gather> gather;
 constexpr Table<Scatter> scatter;

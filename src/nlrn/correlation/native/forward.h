@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "geometry.h"
+#include "packing.h"
 
 namespace {
 
@@ -12,7 +12,7 @@ struct ForwardImages {
     Image<float> out, lse;
 };
 
-// Turns the logits (base 2) of one query into weights relative to the largest so far. The logits are in the lanes
+// Turns the logits of one query into weights relative to the largest so far. The logits are in the lanes
 // from `skip` to `end`; the lanes around them in the first and last vector hold whatever lies there.
 INLINE void soften(float* s, int64_t skip, int64_t end, float& top, float& total, float* o, int64_t M) {
     const Vector none = broadcast(-__builtin_inff());
@@ -28,20 +28,14 @@ INLINE void soften(float* s, int64_t skip, int64_t end, float& top, float& total
     }
     const float higher = std::max(top, largest(maximum(most, also)));
     if (higher > top) {
-        const Vector factor = power_of_two(broadcast(top - higher)); // 0 when this is the first chunk it sees
+        // 0 when this is the first chunk it sees
+        const Vector factor = power_of_two(broadcast((top - higher) * LOG2_E));
         for (int64_t c = 0; c < M; c += LANES) store(o + c, load(o + c) * factor);
         total *= factor[0];
         top = higher;
     }
     // a query that sees none of these keys gets weights of zero
-    const Vector reference = broadcast(std::max(top, -3.0e38f));
-    Vector sums{};
-    for (int64_t i = 0; i < end; i += LANES) {
-        const Vector weight = power_of_two(load(s + i) - reference);
-        store(s + i, weight);
-        sums += weight;
-    }
-    total += sum(sums);
+    total += sum(weigh(s, end, LOG2_E, std::max(top, -2.0e38f) * LOG2_E));
 }
 
 // One thread's work, with the space it needs
@@ -50,12 +44,14 @@ class Forward {
     const int64_t lds;
     Bias bias;
     Packed keys;
+    Strip values;
     Floats logits_of_tile, attended, top, total; // of one tile; of a group of tiles
     std::unique_ptr<const float*[]> q;
 
   public:
     explicit Forward(const Shape& s)
-        : s(s), lds(s.logits_stride()), bias(s), keys(s, s.D, LOG2_E), logits_of_tile(zeros(s.most_queries() * lds)),
+        : s(s), lds(s.logits_stride()), bias(s), keys(s, s.D), values(s, s.M),
+          logits_of_tile(zeros(s.most_queries() * lds)),
           attended(zeros(s.group * s.most_queries() * s.M)), top(zeros(s.group * s.most_queries())),
           total(zeros(s.group * s.most_queries())), q(new const float*[s.group * s.most_queries()]) {}
 
@@ -63,53 +59,50 @@ class Forward {
         bias.set(s, band);
         sweep(
             s, band, 0, s.H, [&](const Tile& tile, int64_t at) { begin(tile, at, images); },
-            [&](int64_t y, int64_t end) { keys.fill(images.k, band, y, end); },
-            [&](const Tile& tile, int64_t at, int64_t y, int64_t end) { attend(band, tile, at, y, end, images.v); },
+            [&](int64_t y, int64_t end) {
+                keys.fill(images.k, band, y, end);
+                values.fill(images.v, band, y, end);
+            },
+            [&](const Tile& tile, int64_t at, Span rows) { attend(band, tile, at, rows); },
             [&](const Tile& tile, int64_t at) { finish(tile, at, images); });
     }
 
   private:
     // `at`: the place of the tile's first query in what is kept for a group
     void begin(const Tile& tile, int64_t at, const ForwardImages& images) {
-        for (int64_t i = 0; i < tile.queries; i++) q[at + i] = images.q.at(tile.y(i), tile.x(i));
-        std::fill_n(attended.get() + at * s.M, tile.queries * s.M, 0.0f);
-        std::fill_n(top.get() + at, tile.queries, -__builtin_inff());
-        std::fill_n(total.get() + at, tile.queries, 0.0f);
+        for (int64_t i = 0; i < tile.rows; i++) q[at + i] = images.q.at(tile.y(i), tile.x(i));
+        std::fill_n(attended.get() + at * s.M, tile.rows * s.M, 0.0f);
+        std::fill_n(top.get() + at, tile.rows, -__builtin_inff());
+        std::fill_n(total.get() + at, tile.rows, 0.0f);
     }
 
-    void attend(const Band& band, const Tile& tile, int64_t at, int64_t y, int64_t end, const Image<const float>& v) {
-        const Run run = keys.from_row(y);
-        const int64_t last = run.skip + (end - y) * band.cols();
-        const Split groups((last + LANES - 1) / LANES, BLOCK_VECTORS), channels(s.M / LANES, BLOCK_VECTORS);
-        for (int64_t g = 0; g < groups.parts; g++)
-            for (int64_t b = 0; b < tile.blocks.parts; b++) {
-                const int64_t first = tile.blocks[b], rows = tile.blocks[b + 1] - first, lane = groups[g] * LANES;
-                const float* biases[BLOCK_ROWS];
-                for (int64_t i = 0; i < rows; i++)
-                    biases[i] = bias.of(band, tile.y(first + i), tile.x(first + i), y) - run.skip;
-                logits(rows, groups[g + 1] - groups[g])(q.get() + at + first, run.data + lane, keys.ld, s.D, biases,
-                                                        lane, logits_of_tile.get() + first * lds + lane, lds);
-            }
-        for (int64_t i = 0; i < tile.queries; i++)
-            soften(logits_of_tile.get() + i * lds, run.skip, last, top[at + i], total[at + i],
-                   attended.get() + (at + i) * s.M, s.M);
-        const Pixels<const float> values = v.rectangle(y, end, band.left, band.right);
-        for (int64_t c = 0; c < channels.parts; c++)
-            for (int64_t b = 0; b < tile.blocks.parts; b++) {
-                const int64_t first = tile.blocks[b];
-                gather(tile.blocks[b + 1] - first, channels[c + 1] - channels[c])(
-                    logits_of_tile.get() + first * lds + run.skip, lds, values, channels[c] * LANES,
-                    attended.get() + (at + first) * s.M, s.M);
-            }
+    void attend(const Band& band, const Tile& tile, int64_t at, Span rows) {
+        const Run run = keys.from_row(rows.from);
+        const Chunk chunk(band, tile, bias, rows, run.skip);
+        const int64_t end = run.skip + (rows.to - rows.from) * band.cols();
+        float* weights = logits_of_tile.get();
+        chunk.each(end, [&](const auto& block, int64_t lane, int64_t vectors) {
+            logits(block.rows, vectors)(q.get() + at + block.first, run.data + lane, keys.ld, s.D / CELL,
+                                        chunk.biases(block), lane, weights + block.first * lds + lane, lds);
+        });
+        const Split channels(s.M / LANES, BLOCK_VECTORS);
+        for (const auto& block : chunk) {
+            const int64_t skip = block.begin % LANES, lane = block.begin - skip;
+            for (int64_t i = block.first; i < block.first + block.rows; i++)
+                soften(weights + i * lds + lane, skip, block.end - lane, top[at + i], total[at + i],
+                       attended.get() + (at + i) * s.M, s.M);
+            for (int64_t c = 0; c < channels.parts; c++)
+                gather(block.rows, channels[c + 1] - channels[c])(
+                    weights + block.first * lds + lane + skip / CELL, lds, values.rows(block.keys),
+                    channels[c] * LANES, attended.get() + (at + block.first) * s.M, s.M);
+        }
     }
 
     void finish(const Tile& tile, int64_t at, const ForwardImages& images) {
         for (int64_t i = 0; i < tile.queries; i++) {
-            const float* from = attended.get() + (at + i) * s.M;
-            float* to = images.out.at(tile.y(i), tile.x(i));
-            const Vector factor = broadcast(1.0f / total[at + i]);
-            for (int64_t c = 0; c < s.M; c += LANES) store(to + c, load(from + c) * factor);
-            *images.lse.at(tile.y(i), tile.x(i)) = top[at + i] + std::log2(total[at + i]);
+            const int64_t y = tile.y(i), x = tile.x(i);
+            write(attended.get() + (at + i) * s.M, 1.0f / total[at + i], images.out.at(y, x), s.M);
+            *images.lse.at(y, x) = top[at + i] * LOG2_E + std::log2(total[at + i]);
         }
     }
 };

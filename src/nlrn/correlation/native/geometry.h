@@ -12,8 +12,6 @@
 
 namespace {
 
-// Logits are kept to the base 2: the keys are scaled by this when they are packed
-constexpr float LOG2_E = 1.44269504088896340736f;
 // Queries of a tile. Fewer waste less work on keys that only some of them see; more make better use of the packed
 // keys. Measured for windows 15 to 45.
 constexpr int64_t TILE_H = 4, TILE_W = 4;
@@ -48,7 +46,7 @@ struct Shape {
     int64_t chunk_rows; // rows of keys whose logits are held together
     int64_t group;      // tiles, one above the other, that take turns with each unit
 
-    // floats touched for each key, and kept for each query
+    // cells touched for each key, and kept for each query
     Shape(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int64_t window, int64_t per_key, int64_t per_query)
         : B(B), H(H), W(W), D(D), M(M), reach_y(std::min(window / 2, H - 1)), reach_x(std::min(window / 2, W - 1)),
           tile_h(std::min(TILE_H, H)), tile_w(std::min(TILE_W, W)),
@@ -62,8 +60,8 @@ struct Shape {
     // of the keys of a group
     int64_t most_rows() const { return std::min(H, group * tile_h + 2 * reach_y); }
     int64_t most_cols() const { return std::min(W, tile_w + 2 * reach_x); }
-    // of a tile
-    int64_t most_queries() const { return tile_h * tile_w; }
+    // of a tile, with one to fill the last cell
+    int64_t most_queries() const { return (tile_h * tile_w + CELL - 1) / CELL * CELL; }
     // floats from one query's logits to the next's; never a multiple of the cache's set stride
     int64_t logits_stride() const { return chunk_rows * most_cols() / LANES * LANES + 2 * LANES + 16; }
     Split bands() const { return Split(W, tile_w); }
@@ -72,7 +70,7 @@ struct Shape {
     static int64_t at_least_one(int64_t n) { return std::max<int64_t>(1, n); }
 };
 
-// One image of a batch whose pixels lie `ld` floats apart
+// One image of a batch whose pixels lie `ld` cells apart
 template <class T>
 struct Image {
     T* data;
@@ -92,16 +90,35 @@ struct Band {
           right(std::min(s.W, x1 + s.reach_x)) {}
 };
 
-struct Tile {
-    int64_t y0, y1, x0, x1; // queries
-    int64_t top, bottom;    // rows of keys
+// Rows of an image, or rows of a matrix
+struct Span {
+    int64_t from, to;
+};
+
+class Tile {
+    int64_t reach_y, width;
+    int64_t query(int64_t row) const { return std::min(row, queries - 1); }
+
+  public:
+    int64_t y0, y1, x0;  // queries
+    int64_t top, bottom; // rows of keys
     int64_t queries;
-    Split blocks;
+    int64_t rows; // a multiple of CELL: the last query may stand there twice
     Tile(const Shape& s, const Band& band, int64_t y0, int64_t y1)
-        : y0(y0), y1(y1), x0(band.x0), x1(band.x1), top(std::max<int64_t>(0, y0 - s.reach_y)),
-          bottom(std::min(s.H, y1 + s.reach_y)), queries((y1 - y0) * (x1 - x0)), blocks(queries, BLOCK_ROWS) {}
-    int64_t y(int64_t query) const { return y0 + query / (x1 - x0); }
-    int64_t x(int64_t query) const { return x0 + query % (x1 - x0); }
+        : reach_y(s.reach_y), width(band.x1 - band.x0), y0(y0), y1(y1), x0(band.x0),
+          top(std::max<int64_t>(0, y0 - s.reach_y)), bottom(std::min(s.H, y1 + s.reach_y)),
+          queries((y1 - y0) * width), rows((queries + CELL - 1) / CELL * CELL) {}
+    int64_t y(int64_t row) const { return y0 + query(row) / width; }
+    int64_t x(int64_t row) const { return x0 + query(row) % width; }
+    // the rows of keys in `keys` that some of the queries in `some` see
+    Span seen(Span some, Span keys) const {
+        return {std::max(keys.from, y(some.from) - reach_y), std::min(keys.to, y(some.to - 1) + reach_y + 1)};
+    }
+    // the cells of queries of which some see the row y of keys
+    Span cells_that_see(int64_t y) const {
+        const int64_t from = std::max(y0, y - reach_y) - y0, to = std::min(y1, y + reach_y + 1) - y0;
+        return {from * width / CELL, (to * width + CELL - 1) / CELL};
+    }
 };
 
 // What to add to a logit: 0 where the query sees the key, else -inf. Along the rows of keys this is the same
@@ -134,69 +151,50 @@ class Bias {
     }
 };
 
-// The channels of some pixels, times `scale`, from pixel-major to channel-major
-void pack(const float* const (&pixels)[LANES], int64_t channels, float scale, float* packed, int64_t ld) {
-    for (int64_t c = 0; c < channels; c += LANES) {
-        Vector square[LANES];
-        for (int i = 0; i < LANES; i++) square[i] = load(pixels[i] + c);
-        transpose(square);
-        for (int i = 0; i < LANES; i++) store(packed + (c + i) * ld, square[i] * scale);
-    }
-}
-
-// Keys along the lanes, the first of them in the lane `skip`: so the loads are aligned
-struct Run {
-    const float* data;
-    int64_t skip;
-};
-
-// Some rows of a band's keys (or of its values, for the backward pass), [channel][row][column]
-class Packed {
-    int64_t channels, row = 0, cols = 0;
-    float scale;
-    Floats packed;
+// A tile's queries in blocks, and the keys that each of these sees among the rows of keys at hand. The keys stand
+// along the lanes, those of the row `keys.from` from the lane `skip` on.
+class Chunk {
+    struct Block {
+        int64_t first, rows; // queries
+        Span keys;           // rows
+        int64_t begin, end;  // lanes
+    };
+    const float* bias_of_row[TILE_H * TILE_W];
+    Block blocks[TILE_H * TILE_W];
+    int64_t count = 0;
 
   public:
-    int64_t ld;
-
-    Packed(const Shape& s, int64_t channels, float scale)
-        : channels(channels), scale(scale),
-          ld((s.unit_rows * s.most_cols() + LANES - 1) / LANES * LANES + LANES * BLOCK_VECTORS) {
-        if (ld % 256 == 0) ld += LANES; // rows a multiple of 1 KB apart would share cache sets
-        packed = zeros(channels * ld + LANES * BLOCK_VECTORS);
-    }
-
-    void fill(const Image<const float>& image, const Band& band, int64_t y0, int64_t y1) {
-        row = y0;
-        cols = band.cols();
-        const float* pixels[LANES];
-        float* to = packed.get();
-        int n = 0;
-        for (int64_t y = y0; y < y1; y++)
-            for (int64_t x = band.left; x < band.right; x++) {
-                pixels[n++] = image.at(y, x);
-                if (n == LANES) {
-                    pack(pixels, channels, scale, to, ld);
-                    to += LANES;
-                    n = 0;
-                }
-            }
-        if (n) {
-            for (int i = n; i < LANES; i++) pixels[i] = pixels[n - 1];
-            pack(pixels, channels, scale, to, ld);
+    Chunk(const Band& band, const Tile& tile, const Bias& bias, Span keys, int64_t skip) {
+        for (int64_t i = 0; i < tile.rows; i++)
+            bias_of_row[i] = bias.of(band, tile.y(i), tile.x(i), keys.from) - skip;
+        const Split cells(tile.rows / CELL, BLOCK_ROWS / CELL);
+        for (int64_t b = 0; b < cells.parts; b++) {
+            const Span some{cells[b] * CELL, cells[b + 1] * CELL}, seen = tile.seen(some, keys);
+            if (seen.from < seen.to)
+                blocks[count++] = {some.from, some.to - some.from, seen, skip + (seen.from - keys.from) * band.cols(),
+                                   skip + (seen.to - keys.from) * band.cols()};
         }
     }
+    const Block* begin() const { return blocks; }
+    const Block* end() const { return blocks + count; }
+    const float* const* biases(const Block& block) const { return bias_of_row + block.first; }
 
-    // the keys from the row y on
-    Run from_row(int64_t y) const {
-        const int64_t first = (y - row) * cols, skip = first % LANES;
-        return {packed.get() + first - skip, skip};
+    // work(block, first lane, vectors) for everything that is seen: all blocks for some keys, then for the next ones
+    template <class Work>
+    void each(int64_t lanes, Work work) const {
+        const Split groups((lanes + LANES - 1) / LANES, BLOCK_VECTORS);
+        for (int64_t g = 0; g < groups.parts; g++)
+            for (const Block& block : *this) {
+                const int64_t from = std::max(groups[g], block.begin / LANES);
+                const int64_t to = std::min(groups[g + 1], (block.end + LANES - 1) / LANES);
+                if (from < to) work(block, from * LANES, to - from);
+            }
     }
 };
 
 // Sweeps a band from the row y0 to y1 in groups of tiles. `at` is the place of a tile's first query in its group:
-// begin(tile, at), then for each unit of keys pack(first row, last + 1) and work(tile, at, first row, last + 1) for
-// each chunk of it that a tile sees, at last finish(tile, at).
+// begin(tile, at), then for each unit of keys pack(first row, last + 1) and work(tile, at, rows) for each chunk of it
+// that a tile sees, at last finish(tile, at).
 template <class Begin, class Pack, class Work, class Finish>
 void sweep(const Shape& s, const Band& band, int64_t y0, int64_t y1, Begin begin, Pack pack, Work work,
            Finish finish) {
@@ -214,7 +212,8 @@ void sweep(const Shape& s, const Band& band, int64_t y0, int64_t y1, Begin begin
                 const int64_t from = std::max(top + units[u], t.top), to = std::min(top + units[u + 1], t.bottom);
                 if (from >= to) continue;
                 const Split chunks(to - from, s.chunk_rows);
-                for (int64_t c = 0; c < chunks.parts; c++) work(t, i * each, from + chunks[c], from + chunks[c + 1]);
+                for (int64_t c = 0; c < chunks.parts; c++)
+                    work(t, i * each, Span{from + chunks[c], from + chunks[c + 1]});
             }
         }
         for (int64_t i = 0; i < count; i++) finish(tile(i), i * each);

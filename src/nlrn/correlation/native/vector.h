@@ -20,6 +20,13 @@ typedef float Unaligned __attribute__((vector_size(LANES * 4), aligned(4), may_a
 typedef int32_t Integers __attribute__((vector_size(LANES * 4), may_alias));
 
 INLINE Vector load(const float* p) { return *reinterpret_cast<const Unaligned*>(p); }
+// the first `count` of them, and zeros
+INLINE Vector load(const float* p, int64_t count) {
+    if (count >= LANES) return load(p);
+    Vector x{};
+    std::memcpy(&x, p, count * sizeof(float));
+    return x;
+}
 INLINE void store(float* p, Vector x) { *reinterpret_cast<Unaligned*>(p) = x; }
 // x - 0 is x for every x, also for -0: the compiler turns it into a plain broadcast
 INLINE Vector broadcast(float x) { return x - Vector{}; }
@@ -77,23 +84,6 @@ INLINE float sum(Vector x) {
     return reduce(x, [](Vector a, Vector b) { return a + b; });
 }
 INLINE float largest(Vector x) { return reduce(x, maximum); }
-
-// 2^x for x <= 0, relative error 1e-7; exactly 0 below 2^-126.
-INLINE Vector power_of_two(Vector x) {
-    // adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits, here with the bias of the exponent
-    const Vector magic = broadcast(12582912.0f + 127.0f);
-    x = maximum(broadcast(-127.0f), x); // in this order NaN stays NaN
-    const Vector shifted = x + magic;
-    const Vector r = x - (shifted - magic);
-    Vector y = broadcast(1.327793890e-03f);
-    y = y * r + 9.675757641e-03f;
-    y = y * r + 5.550709598e-02f;
-    y = y * r + 2.402211434e-01f;
-    y = y * r + 6.931469682e-01f;
-    y = y * r + 1.000000073f;
-    const Integers exponent = reinterpret_cast<Integers>(shifted) << 23;
-    return y * reinterpret_cast<Vector>(exponent);
-}
 
 // Transposes a square of LANES vectors in place: interleaving the halves log2(LANES) times.
 INLINE void transpose(Vector (&x)[LANES]) {
