@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlrn.correlation import Carried, confined_attention
-from nlrn.network import NLRN, NonLocalBlock, _Body, _Norms
+from nlrn.correlation import Carried, confined_attention, implementation
+from nlrn.correlation.kernels import KERNELS
+from nlrn.network import NLRN, Config, NonLocalBlock, _Body, _Norms
 
 _PAD = [1, 1]
 
@@ -96,7 +97,9 @@ class FusedNLRN:
         seen = self.network.with_noise_map(x, sigma) * scale + shift
         size, filters = (x.shape[0], *x.shape[2:]), self.config.filters
         y, features, between = (self._take(name, size, filters) for name in ("y", "features", "between"))
-        y.copy_(F.conv2d(seen.to(self.dtype, memory_format=torch.channels_last), self.head, self.head_bias, padding=1))
+        y.copy_(
+            F.conv2d(seen.to(self.dtype, memory_format=torch.channels_last), self.head, self.head_bias, padding=1)
+        )
         scale, shift = self.first
         torch.mul(y, scale, out=features).add_(shift).relu_()
         carried: Carried | None = None
@@ -152,9 +155,25 @@ class FusedNLRN:
         return self._memory[name][:needed].view(B, H, W, channels).permute(0, 3, 1, 2)
 
 
+def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) -> int:
+    """Working memory for each pixel of an image, as tests/test_tiles.py measures it."""
+    blocks = len(range(0, config.steps, config.every)) if config.every else 0
+    depth = blocks if config.propagate else min(blocks, 1)
+    if "embedded" in config.similarity:
+        depth *= config.embedding
+        held = dtype.itemsize * (4 * config.filters + 2 * depth)
+    else:
+        depth *= config.filters + 1
+        held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 4 * config.filters)
+    probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
+    in_place = dtype == torch.float32 and implementation(probe, probe, probe) in KERNELS
+    copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
+    return held + copied + 4 * 10 * (config.channels + 1)
+
+
 def _can_accumulate(dtype: torch.dtype) -> bool:
     """Whether PyTorch was built with the convolutions that add to what is there, as its own compiler uses them."""
-    if not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, "_convolution_pointwise_"):
+    if not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_convolution_pointwise_"):
         return False
     return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
