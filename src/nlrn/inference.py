@@ -118,7 +118,8 @@ class FusedNLRN:
         block = cast(NonLocalBlock, step.block)
         if len(step.projections) != 3:
             # similarities that the paper compares with: as they are defined
-            attended, carried = block.float().propagate(features.float(), carried if self.config.propagate else None)
+            seen = features.to(block.g.weight.dtype, copy=True)  # for it may be carried on as it is
+            attended, carried = block.propagate(seen, carried if self.config.propagate else None)
             features.copy_(attended)
             return carried
         size = (features.shape[0], *features.shape[2:])
@@ -168,14 +169,15 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
     in_place = dtype == torch.float32 and implementation(probe, probe, probe) in KERNELS
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
-    return held + copied + 4 * 10 * (config.channels + 1)
+    return (held + copied + 4 * 10 * (config.channels + 1)) * 9 // 8  # of what is freed not all can be used again
 
 
 def _can_accumulate(dtype: torch.dtype) -> bool:
     """Whether PyTorch was built with the convolutions that add to what is there, as its own compiler uses them."""
     if not torch._C._has_mkldnn or not hasattr(torch.ops.mkldnn, "_convolution_pointwise_"):
         return False
-    return dtype == torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    bf16 = dtype == torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype == torch.float32 or bf16
 
 
 def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
