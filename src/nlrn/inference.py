@@ -1,4 +1,4 @@
-"""A trained network, frozen and fused for inference: the same function as :mod:`nlrn.network`, in half the time.
+"""A trained network, frozen and fused for inference: the function of :mod:`nlrn.network`, faster.
 
 - A batch norm at rest is a scale and a shift. Those before a ReLU go into the convolution before them. The one
   between the non-local block and the first convolution goes into the convolution behind it; since that pads its
@@ -37,10 +37,10 @@ class _Step(NamedTuple):
 
 
 class FusedNLRN:
-    """What ``network.eval()`` computes, from a copy of its weights.
+    """What ``network.eval()`` computes, with the weights that it has now. It keeps its buffers as long as it lives.
 
     Args:
-        network: on the device where the copy shall run.
+        network: in evaluation mode, on the device where the copy shall run.
         dtype: float32, or bfloat16: the type of weights and features. The image stays float32.
     """
 
@@ -48,6 +48,7 @@ class FusedNLRN:
         self.network, self.config, self.dtype = network, network.config, dtype
         self.device = network.tail.weight.device
         self._memory: dict[str, Tensor] = {}
+        # a twentieth faster in fp32, a tenth in bf16
         self._accumulates = self.device.type == "cpu" and _can_accumulate(dtype)
         with torch.inference_mode():
             norms = [cast(_Norms, norm) for norm in network.norms]
@@ -93,13 +94,19 @@ class FusedNLRN:
         """As :meth:`nlrn.network.NLRN.forward`; x and the result are float32."""
         if min(x.shape[2:]) < 3:
             return cast(Tensor, self.network(x, sigma))  # too small to have an inside
+        try:
+            return self._restored(x, sigma)
+        except torch.OutOfMemoryError:
+            self._memory.clear()  # for whoever tries again with a smaller image
+            raise
+
+    def _restored(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
         scale, shift = self.seen
         seen = self.network.with_noise_map(x, sigma) * scale + shift
         size, filters = (x.shape[0], *x.shape[2:]), self.config.filters
         y, features, between = (self._take(name, size, filters) for name in ("y", "features", "between"))
-        y.copy_(
-            F.conv2d(seen.to(self.dtype, memory_format=torch.channels_last), self.head, self.head_bias, padding=1)
-        )
+        seen = seen.to(self.dtype, memory_format=torch.channels_last)
+        y.copy_(F.conv2d(seen, self.head, self.head_bias, padding=1))
         scale, shift = self.first
         torch.mul(y, scale, out=features).add_(shift).relu_()
         carried: Carried | None = None
@@ -165,7 +172,7 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
         held = dtype.itemsize * (4 * config.filters + 2 * depth)
     else:
         depth *= config.filters + 1
-        held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 4 * config.filters)
+        held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 6 * config.filters)
     probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
     in_place = dtype == torch.float32 and implementation(probe, probe, probe) in KERNELS
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
