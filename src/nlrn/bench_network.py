@@ -26,7 +26,7 @@ PAPER = "paper"
 """The name of the paper's network, with random weights."""
 _STRIDE = 7
 _SIGMA = 0.1
-_CONVOLUTIONS = ("convolution", "addmm")
+_CONVOLUTIONS = ("conv", "addmm")
 
 
 def network(
