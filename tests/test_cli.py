@@ -159,11 +159,11 @@ def test_the_demo_leaves_pictures(tmp_path: Path, capsys) -> None:
 def test_bench_compares_the_forms(tmp_path: Path, capsys) -> None:
     arguments = ["--size", "24", "--window", "5", "--depth", "8", "--width", "8", "--repeats", "1"]
     arguments += ["--precision", "fp32", "bf16"]
-    assert main(["bench", *arguments, "--json", str(tmp_path / "bench.json")]) == 0
+    assert main(["bench", "correlation", *arguments, "--json", str(tmp_path / "bench.json")]) == 0
     assert "us/pixel" in capsys.readouterr().out
-    single, half = json.loads((tmp_path / "bench.json").read_text())
-    assert {"torch", "sdpa"} <= {row["form"] for row in single["rows"]}
-    assert {"torch", "eager", "sdpa"} <= {row["form"] for row in half["rows"]}
+    results = json.loads((tmp_path / "bench.json").read_text())
+    assert {"torch", "sdpa"} <= {row["form"] for row in results["fp32"]["rows"]}
+    assert {"torch", "eager", "sdpa"} <= {row["form"] for row in results["bf16"]["rows"]}
 
 
 def test_help_lists_every_setting_of_training(capsys) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from nlrn import bench
+from nlrn.bench import correlation as bench
 from nlrn.correlation import reference_attention
 
 

@@ -225,7 +225,7 @@ class NLRN(nn.Module):
         """
         if x.dim() != 4 or x.shape[1] != self.config.channels:
             raise ValueError(f"the network takes [B, {self.config.channels}, H, W], not {list(x.shape)}")
-        y = self.head(self.head_norm(self._with_noise_map(x, sigma)))
+        y = self.head(self.head_norm(self.with_noise_map(x, sigma)))
         state = _State(y, None)
         for t in range(steps or self.config.steps):
             state = self._step(t, state, y)
@@ -242,7 +242,8 @@ class NLRN(nn.Module):
         features = body.conv2(F.relu(norms.conv2(features), inplace=True))
         return _State(features + y, carried)
 
-    def _with_noise_map(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
+    def with_noise_map(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
+        """What the head sees: the image, and the noise level as one more channel where the network has one."""
         if not self.config.noise_map:
             return x
         if sigma is None:

@@ -1,6 +1,7 @@
 """Whole images: ``denoise`` and ``upscale`` for arrays, Pillow images and tensors of any size."""
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from nlrn import models
 from nlrn.color import Planes, fill_transparent
 from nlrn.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
 from nlrn.device import choose_device, choose_precision
+from nlrn.inference import FusedNLRN
 from nlrn.kinds import AnyImage, for_any, full_scale, to_pixels, to_tensor
 from nlrn.models import ModelError
 from nlrn.network import NLRN
@@ -113,23 +115,14 @@ def restore(
     progress: Progress | None = None,
 ) -> Tensor:
     """Run a network over whole images [B, C, H, W] in [0, 1], tiled where they are large; not clipped."""
-    plan = make_plan(network.config, *x.shape[2:], batch=x.shape[0])
+    how = _How(network, ensemble, precision, progress)
     out = torch.empty_like(x)
 
     def write(rows: slice, cols: slice, restored: Tensor) -> None:
         out[:, :, rows, cols] = restored
 
     levels = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float32).expand(x.shape[0])
-    sweep(
-        network,
-        plan,
-        lambda rows, cols: x[:, :, rows, cols],
-        write,
-        levels,
-        ensemble=ensemble,
-        precision=precision,
-        progress=progress,
-    )
+    how.sweep(tuple(x.shape[2:]), x.shape[0], lambda rows, cols: x[:, :, rows, cols], write, levels)
     return out
 
 
@@ -140,6 +133,22 @@ class _How(NamedTuple):
     ensemble: bool
     precision: torch.dtype
     progress: Progress | None
+
+    def sweep(
+        self,
+        size: tuple[int, ...],
+        images: int,
+        read: Callable[[slice, slice], Tensor],
+        write: Callable[[slice, slice, Tensor], None],
+        sigma: Tensor | None,
+    ) -> None:
+        """:func:`nlrn.tiles.sweep` over so many images of that height and width, or planes of one."""
+        fused = FusedNLRN(self.network, self.precision)
+        height, width = size
+        plan = make_plan(
+            self.network.config, height, width, images=images, device=fused.device, precision=self.precision
+        )
+        sweep(fused, plan, read, write, sigma, ensemble=self.ensemble, progress=self.progress)
 
 
 def _denoise(pixels: np.ndarray, sigma: float | None, how: _How) -> np.ndarray:
@@ -166,17 +175,7 @@ def _denoise(pixels: np.ndarray, sigma: float | None, how: _How) -> np.ndarray:
         whole[active] = restored
         out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
 
-    plan = make_plan(how.network.config, height, width, batch=len(active))
-    sweep(
-        how.network,
-        plan,
-        lambda rows, cols: read(rows, cols)[active],
-        write,
-        levels[active],
-        ensemble=how.ensemble,
-        precision=how.precision,
-        progress=how.progress,
-    )
+    how.sweep((height, width), len(active), lambda rows, cols: read(rows, cols)[active], write, levels[active])
     return out
 
 
@@ -211,17 +210,7 @@ def _upscale(pixels: np.ndarray, scale: int, how: _How) -> np.ndarray:
             alpha = _enlarge(pixels[..., colours:], rows, cols, scale).clamp(0, 1)
             out[rows, cols, colours:] = to_pixels(alpha, pixels.dtype)
 
-    plan = make_plan(how.network.config, height * scale, width * scale)
-    sweep(
-        how.network,
-        plan,
-        lambda rows, cols: read_ycbcr(rows, cols)[None, :1],
-        write,
-        None,
-        ensemble=how.ensemble,
-        precision=how.precision,
-        progress=how.progress,
-    )
+    how.sweep((height * scale, width * scale), 1, lambda rows, cols: read_ycbcr(rows, cols)[None, :1], write, None)
     return out
 
 

@@ -1,24 +1,31 @@
 """Whole images in bounded memory: one pass over the image, in tiles that see beyond their edges."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from nlrn.network import NLRN, Config
+from nlrn.inference import bytes_per_pixel
+from nlrn.memory import budget
+from nlrn.network import Config
 
-WORKING_MEMORY = 1_200_000_000
-"""Bytes that the features of one tile may take; with the interpreter and torch that stays below 2 GB."""
+_CPU = torch.device("cpu")
 _MAX_HALO = 64
-_TILE_MULTIPLE = 16
+_SMALLEST = 16
 
 _log = logging.getLogger("nlrn")
 
 Progress = Callable[[int, int], None]
 """Called with the number of pixels done and the number in all."""
+
+Run = Callable[[Tensor, Tensor | None], Tensor]
+"""A network: images [B, C, H, W] and their noise levels [B] in, the restored images out."""
+
+_Tile = tuple[slice, slice]
 
 
 def reach(config: Config) -> int:
@@ -27,103 +34,172 @@ def reach(config: Config) -> int:
     return 2 + 2 * config.steps + blocks * (config.window // 2)
 
 
-def bytes_per_pixel(config: Config) -> int:
-    """Working memory for each pixel of a tile, as measured (tests/test_tiles.py holds it to that)."""
-    blocks = len(range(0, config.steps, config.every)) if config.every else 0
-    carried = 4 * config.embedding * (blocks if config.propagate else 1)
-    return 4 * (10 * config.filters + carried)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """How an image is cut: tiles of ``tile`` x ``tile`` pixels, each seen with ``halo`` pixels around it."""
+    """How an image is restored: in which pieces, where, and what that takes."""
 
     height: int
     width: int
-    tile: int
+    tile_height: int
+    tile_width: int
     halo: int
+    """Pixels around a tile that the network sees with it."""
+    batch: int
+    """Images, or planes of one, that are restored at once; the others wait for their turn."""
+    device: torch.device
+    precision: torch.dtype
     bytes: int
-    """Predicted working memory for one tile."""
+    """Predicted working memory."""
 
-    def tiles(self) -> Iterator[tuple[slice, slice]]:
+    def tiles(self) -> Iterator[_Tile]:
         """The rows and columns of each tile."""
-        for top, left in product(range(0, self.height, self.tile), range(0, self.width, self.tile)):
-            yield (
-                slice(top, min(top + self.tile, self.height)),
-                slice(left, min(left + self.tile, self.width)),
-            )
+        return _cut((slice(0, self.height), slice(0, self.width)), self.tile_height, self.tile_width)
 
-    def seen(self, rows: slice, cols: slice) -> tuple[slice, slice]:
+    def seen(self, rows: slice, cols: slice) -> _Tile:
         """The rows and columns that the network sees for a tile."""
         return (
             slice(max(0, rows.start - self.halo), min(self.height, rows.stop + self.halo)),
             slice(max(0, cols.start - self.halo), min(self.width, cols.stop + self.halo)),
         )
 
+    def __str__(self) -> str:
+        pieces = -(-self.height // self.tile_height) * -(-self.width // self.tile_width)
+        number = "bf16" if self.precision == torch.bfloat16 else "fp32"
+        return (
+            f"{pieces} tiles of {self.tile_width} x {self.tile_height} in {number} on {self.device.type}; "
+            f"beside the image they take at most {self.bytes / 1e9:.1f} GB"
+        )
 
-def make_plan(config: Config, height: int, width: int, *, batch: int = 1, memory: int = WORKING_MEMORY) -> Plan:
-    """The largest tiles that fit ``memory`` bytes; one tile where the whole image fits.
+
+def make_plan(
+    config: Config,
+    height: int,
+    width: int,
+    *,
+    images: int = 1,
+    device: torch.device = _CPU,
+    precision: torch.dtype = torch.float32,
+    memory: int | None = None,
+) -> Plan:
+    """The tiles that cost the least arithmetic within the memory; one tile where the whole image fits.
 
     The halo is the network's whole reach where that is at most 64 pixels, and then tiled and untiled results
     are the same but for rounding.
+
+    Args:
+        config: of the network.
+        height, width, images: of what shall be restored; planes of one image count as images.
+        device, precision: where the network runs, and in which type.
+        memory: bytes to work in; None for a safe share of what is free on the device.
     """
-    halo, cost = min(reach(config), _MAX_HALO), batch * bytes_per_pixel(config)
-    if height * width * cost <= memory:
-        return Plan(height, width, max(height, width), halo, height * width * cost)
-    side = int((memory / cost) ** 0.5)
-    tile = max(_TILE_MULTIPLE, (side - 2 * halo) // _TILE_MULTIPLE * _TILE_MULTIPLE)
-    # even shares: no sliver at the far edges
-    across = -(-max(height, width) // tile)
-    tile = min(tile, -(-max(height, width) // across // _TILE_MULTIPLE) * _TILE_MULTIPLE)
-    seen = min(height, tile + 2 * halo) * min(width, tile + 2 * halo)
-    return Plan(height, width, tile, halo, seen * cost)
+    memory = budget(device) if memory is None else memory
+    halo, cost = min(reach(config), _MAX_HALO), bytes_per_pixel(config, precision, device)
+    room = max(memory // cost, (_SMALLEST + 2 * halo) ** 2)  # pixels that can be seen at once
+    # more images at once only save time where images are small
+    batch = min(images, max(1, room // (height * width)))
+    across = range(1, -(-width // _SMALLEST) + 1)
+    shapes = {shape for parts in across if (shape := _shape(height, width, parts, halo, room // batch)) is not None}
+    tile_height, tile_width = min(shapes, key=lambda shape: (_work(height, width, shape, halo), shape))
+    seen = min(height, tile_height + 2 * halo) * min(width, tile_width + 2 * halo)
+    return Plan(height, width, tile_height, tile_width, halo, batch, device, precision, batch * seen * cost)
 
 
-@torch.inference_mode()
+def _shape(height: int, width: int, across: int, halo: int, room: int) -> tuple[int, int] | None:
+    """The height and width of even tiles, so many in a row; None where not even the lowest would have room."""
+    tile_width = -(-width // across)
+    seen = room // min(width, tile_width + 2 * halo)
+    most = height if seen >= height else seen - 2 * halo
+    if most < min(height, _SMALLEST):
+        return None
+    down = -(-height // most)
+    return -(-height // down), tile_width
+
+
+def _work(height: int, width: int, shape: tuple[int, int], halo: int) -> int:
+    """About how many pixels the network sees in all."""
+    down, across = -(-height // shape[0]), -(-width // shape[1])
+    return (height + 2 * halo * (down - 1)) * (width + 2 * halo * (across - 1))
+
+
+def _cut(area: _Tile, height: int, width: int) -> Iterator[_Tile]:
+    """An area in pieces of that size."""
+    rows, cols = area
+    for top, left in product(range(rows.start, rows.stop, height), range(cols.start, cols.stop, width)):
+        yield slice(top, min(top + height, rows.stop)), slice(left, min(left + width, cols.stop))
+
+
 def sweep(
-    network: NLRN,
+    run: Run,
     plan: Plan,
     read: Callable[[slice, slice], Tensor],
     write: Callable[[slice, slice, Tensor], None],
     sigma: Tensor | None,
     *,
     ensemble: bool = False,
-    precision: torch.dtype = torch.float32,
     progress: Progress | None = None,
 ) -> None:
-    """Run the network over an image that is read and written piece by piece.
+    """Run a network over an image that is read and written piece by piece.
+
+    Where memory runs out all the same, the tiles that are not done yet are halved and the work goes on.
 
     Args:
-        network: on the device where it shall run.
+        run: the network, on the device of the plan.
         plan: from :func:`make_plan`.
         read: given rows and columns of the image, returns them as [B, C, h, w] in [0, 1].
         write: takes rows, columns and the restored [B, C, h, w], on the CPU.
         sigma: noise level for each of the B, in the same units.
         ensemble: mean over the eight flips and turns of each tile.
-        precision: float32 or bfloat16, the type to compute in.
+
+    Raises:
+        MemoryError: there is not enough for tiles of 16 x 16.
     """
-    device = next(network.parameters()).device
-    if plan.tile < max(plan.height, plan.width):
-        tiles = -(-plan.height // plan.tile) * -(-plan.width // plan.tile)
-        _log.info("%d tiles of %d x %d, working memory %.1f GB", tiles, plan.tile, plan.tile, plan.bytes / 1e9)
+    waiting = deque(plan.tiles())
+    if len(waiting) > 1:
+        _log.info("%s", plan)
     total, done = plan.height * plan.width, 0
-    for rows, cols in plan.tiles():
+    while waiting:
+        rows, cols = waiting[0]
         seen_rows, seen_cols = plan.seen(rows, cols)
-        x = read(seen_rows, seen_cols).to(device, torch.float32)
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-            restored = _ensemble(network, x, sigma) if ensemble else network(x, sigma)
+        try:
+            restored = _restored(run, plan, read(seen_rows, seen_cols), sigma, ensemble)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            waiting = deque(_halved(waiting, error))
+            continue
         top, left = rows.start - seen_rows.start, cols.start - seen_cols.start
-        inner = restored[..., top : top + rows.stop - rows.start, left : left + cols.stop - cols.start]
-        write(rows, cols, inner.float().cpu())
+        write(rows, cols, restored[..., top : top + rows.stop - rows.start, left : left + cols.stop - cols.start])
+        waiting.popleft()
         done += (rows.stop - rows.start) * (cols.stop - cols.start)
         if progress:
             progress(done, total)
 
 
-def _ensemble(network: NLRN, x: Tensor, sigma: Tensor | None) -> Tensor:
-    total = torch.zeros_like(x)
-    for turns, flip in product(range(4), (False, True)):
-        turned = x.rot90(turns, (2, 3))
-        restored = network(turned.flip(3) if flip else turned, sigma).to(x.dtype)
-        total += (restored.flip(3) if flip else restored).rot90(-turns, (2, 3))
-    return total / 8
+def _restored(run: Run, plan: Plan, x: Tensor, sigma: Tensor | None, ensemble: bool) -> Tensor:
+    """The restored images [B, C, h, w], on the CPU, a batch at a time."""
+    views = list(product(range(4), (False, True))) if ensemble else [(0, False)]
+    out = torch.empty_like(x)
+    for first in range(0, len(x), plan.batch):
+        some = slice(first, first + plan.batch)
+        seen, level = x[some].to(plan.device, torch.float32), None if sigma is None else sigma[some].to(plan.device)
+        restored = [_turned(run(_turned(seen, *view), level), *view, back=True) for view in views]
+        out[some] = restored[0] if len(views) == 1 else torch.stack(restored).mean(0)
+    return out
+
+
+def _turned(x: Tensor, turns: int, flip: bool, *, back: bool = False) -> Tensor:
+    """One of the eight views of an image, or the image from the view."""
+    if back:
+        return (x.flip(3) if flip else x).rot90(-turns, (2, 3))
+    turned = x.rot90(turns, (2, 3))
+    return turned.flip(3) if flip else turned
+
+
+def _halved(tiles: Iterable[_Tile], error: Exception) -> Iterator[_Tile]:
+    """The tiles, of which the first was too large, in pieces of half its sides."""
+    height, width = (-(-(side.stop - side.start) // 2) for side in next(iter(tiles)))
+    if max(height, width) < _SMALLEST:
+        raise MemoryError("not enough memory, even for the smallest tiles") from error
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    _log.info("out of memory: going on with tiles of %d x %d", width, height)
+    for tile in tiles:
+        yield from _cut(tile, height, width)

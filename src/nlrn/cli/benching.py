@@ -1,50 +1,162 @@
 """``nlrn bench``: how fast it is on this machine."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
 
+Measured = tuple[dict[str, Any], str]
+"""Results, ready for JSON, and as a table for reading."""
+
+# without a name, a look at each part, in about a minute
+_BRIEFLY = {
+    "correlation": ["--size", "64", "--depth", "64"],
+    "network": ["denoise-gray-lite", "--size", "256"],
+    "training": ["denoise-gray-lite"],
+}
+
 
 def add(commands: "Commands") -> None:
-    bench = commands.add_parser("bench", help="time the confined correlation in all its forms, side by side")
-    bench.add_argument("--size", type=int, default=128, help="side of the image")
-    bench.add_argument("--window", type=int, default=45)
-    bench.add_argument("--depth", type=int, nargs="+", default=[64, 128, 256, 768], help="channels of the queries")
-    bench.add_argument("--width", type=int, default=128, help="channels of the values")
-    bench.add_argument("--repeats", type=int, default=3)
-    bench.add_argument(
+    bench = commands.add_parser(
+        "bench",
+        help="time the correlation, whole networks and training on this machine",
+        description="Without the name of a part: a brief look at each of them.",
+    )
+    parts = bench.add_subparsers(metavar="PART")
+    parsers = {
+        "correlation": _add_correlation(parts),
+        "network": _add_network(parts),
+        "training": _add_training(parts),
+    }
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    bench.set_defaults(command=_bench, measure=lambda _: _all(parsers))
+
+
+def _add_part(
+    parts: "Commands", name: str, measure: Callable[[argparse.Namespace], Measured], about: str
+) -> argparse.ArgumentParser:
+    part = parts.add_parser(name, help=about, description=about)
+    part.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    part.set_defaults(measure=measure)
+    return part
+
+
+def _add_correlation(parts: "Commands") -> argparse.ArgumentParser:
+    part = _add_part(parts, "correlation", _correlation, "the confined correlation in all its forms, side by side")
+    part.add_argument("--size", type=int, default=128, help="side of the image")
+    part.add_argument("--window", type=int, default=45)
+    part.add_argument("--depth", type=int, nargs="+", default=[64, 128, 256, 768], help="channels of the queries")
+    part.add_argument("--width", type=int, default=128, help="channels of the values")
+    part.add_argument("--repeats", type=int, default=3)
+    part.add_argument(
         "--precision", choices=("fp32", "bf16"), nargs="+", help="default: all that the processor is fast in"
     )
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, by precision")
-    bench.set_defaults(command=_bench)
+    return part
+
+
+def _add_network(parts: "Commands") -> argparse.ArgumentParser:
+    part = _add_part(parts, "network", _network, "whole networks, their parts, and the released protocol beside them")
+    part.add_argument(
+        "models",
+        nargs="*",
+        default=["denoise-gray-lite", "paper"],
+        metavar="MODEL",
+        help='names, files, or "paper" for the paper\'s network. Default: denoise-gray-lite paper',
+    )
+    part.add_argument("--size", type=int, default=512, help="side of the image")
+    part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
+    part.add_argument("--repeats", type=int, default=3)
+    part.add_argument(
+        "--patches",
+        type=int,
+        default=16,
+        help="how many patches of the released protocol are timed, the rest extrapolated; 0 leaves it out",
+    )
+    return part
+
+
+def _add_training(parts: "Commands") -> argparse.ArgumentParser:
+    part = _add_part(parts, "training", _training, "steps of training, with the native correlation and PyTorch's")
+    part.add_argument(
+        "models", nargs="*", default=["denoise-gray-lite", "paper"], metavar="MODEL", help="as for network"
+    )
+    part.add_argument("--batch", type=int, default=16, help="patches")
+    part.add_argument("--patch", type=int, default=43, help="side of a patch")
+    part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
+    part.add_argument("--repeats", type=int, default=2)
+    return part
 
 
 def _bench(options: argparse.Namespace) -> int:
-    import json
+    from nlrn.files import write_json
 
+    results, table = options.measure(options)
+    print(table)
+    if options.json:
+        write_json(options.json, results)
+    return DONE
+
+
+def _all(parsers: dict[str, argparse.ArgumentParser]) -> Measured:
+    results = {}
+    for name, parser in parsers.items():
+        options = parser.parse_args(_BRIEFLY[name])
+        results[name], table = options.measure(options)
+        print(f"{name}: {table}\n", flush=True)
+    return results, "nlrn bench PART measures more, and longer; see nlrn bench PART --help"
+
+
+def _correlation(options: argparse.Namespace) -> Measured:
     import torch
 
-    from nlrn.bench import correlation, table
+    from nlrn.bench.correlation import correlation, table
     from nlrn.device import has_fast_bf16
 
-    results = []
-    for precision in options.precision or (["fp32", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["fp32"]):
-        results.append(
-            correlation(
-                size=options.size,
-                window=options.window,
-                depths=options.depth,
-                width=options.width,
-                repeats=options.repeats,
-                precision=precision,
-            )
+    fast = ["fp32", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["fp32"]
+    results = {
+        precision: correlation(
+            size=options.size,
+            window=options.window,
+            depths=options.depth,
+            width=options.width,
+            repeats=options.repeats,
+            precision=precision,
         )
-        print(table(results[-1]))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
-    return DONE
+        for precision in options.precision or fast
+    }
+    return results, "\n".join(map(table, results.values()))
+
+
+def _network(options: argparse.Namespace) -> Measured:
+    from nlrn.bench.network import network, table
+
+    results = network(
+        options.models,
+        size=options.size,
+        precisions=options.precision,
+        repeats=options.repeats,
+        patches=options.patches,
+    )
+    return results, table(results)
+
+
+def _training(options: argparse.Namespace) -> Measured:
+    from nlrn.jobs import UsageError
+
+    try:
+        from nlrn.bench.training import table, training
+    except ModuleNotFoundError as error:
+        raise UsageError(f"training needs {error.name}; install nlrn[train]") from error
+    results = training(
+        options.models,
+        batch=options.batch,
+        patch=options.patch,
+        precisions=options.precision,
+        repeats=options.repeats,
+    )
+    return results, table(results)

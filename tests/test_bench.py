@@ -1,0 +1,54 @@
+"""``nlrn bench``: it runs on small sizes, and what it says fits together."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nlrn import models
+from nlrn.bench import network as bench_network
+from nlrn.bench.training import training
+from nlrn.cli import main
+from nlrn.network import NLRN
+
+
+def test_network(tmp_path: Path, network: Callable[..., NLRN]) -> None:
+    models.save(network(), tmp_path)
+    results = bench_network.network([str(tmp_path)], size=59, precisions=["fp32"], repeats=1, patches=4)
+    assert json.loads(json.dumps(results)) == results
+    (row,) = results["rows"]
+    assert row["us_per_pixel"] == pytest.approx(row["seconds"] * 1e6 / 59**2)
+    assert sum(row["shares"].values()) == pytest.approx(1)
+    assert min(row["shares"].values()) > 0
+    assert row["peak_bytes"] > 50e6
+    released = row["released"]
+    assert (released["patches"], released["patches_timed"], released["extrapolated"]) == (9, 4, True)
+    assert "extrapolated from 4 of 9 patches" in bench_network.table(results)
+
+
+def test_training() -> None:
+    results = training(["denoise-gray-lite"], batch=2, patch=8, repeats=1)
+    assert json.loads(json.dumps(results)) == results
+    assert len(results["rows"]) == 4
+    for row in results["rows"]:
+        assert row["pixels_per_second"] == pytest.approx(2 * 8 * 8 / row["seconds"])
+    for native, torchs in zip(results["rows"][::2], results["rows"][1::2], strict=True):
+        assert native["ratio"] == pytest.approx(torchs["seconds"] / native["seconds"])
+        assert torchs["ratio"] == 1
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "figures.json"
+    arguments = ["training", "denoise-gray-lite", "--batch", "1", "--patch", "8", "--repeats", "1"]
+    assert main(["bench", *arguments, "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())["rows"]
+    assert {row["form"] for row in rows} == {"native", "torch"}
+    assert capsys.readouterr().out.count("denoise-gray-lite") == len(rows)
+    assert main(["bench", "network", "no-such-model"]) == 2
+    assert "no such model" in capsys.readouterr().err
+
+
+def test_the_papers_network_is_measured_with_every_part_at_work() -> None:
+    made = bench_network._load(bench_network.PAPER)
+    assert all(parameter.any() for name, parameter in made.named_parameters() if "weight" in name)

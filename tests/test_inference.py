@@ -1,0 +1,89 @@
+"""The fused copy computes what the network computes, borders and tiny images included."""
+
+import pytest
+import torch
+from torch import nn
+
+from nlrn import inference, models
+from nlrn.inference import FusedNLRN
+from nlrn.network import NLRN, SIMILARITIES
+
+CHANGES = [
+    {},
+    {"every": 0},
+    {"every": 2},
+    {"propagate": False},
+    {"share": False},
+    {"noise_map": False, "task": "sr"},
+    {"channels": 3},
+    *({"similarity": similarity} for similarity in SIMILARITIES[1:]),
+]
+SIZES = [(1, 1), (2, 7), (3, 3), (19, 24)]
+
+
+def with_lively_norms(made: NLRN) -> NLRN:
+    """Norms that scale by any sign and shift, so that a bias at the border that is wrong shows."""
+    for norm in made.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.normal_(norm.running_mean, 0, 0.3)
+            nn.init.uniform_(norm.running_var, 0.5, 2)
+            nn.init.uniform_(norm.weight, -0.5, 1)
+            nn.init.normal_(norm.bias, 0, 0.3)
+    return made
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize(
+    ("dtype", "accumulates", "tolerance"),
+    [(torch.float32, True, 2e-5), (torch.float32, False, 2e-5), (torch.float64, False, 1e-11)],
+)
+@torch.inference_mode()
+def test_it_equals_the_definition(
+    network, monkeypatch, change, dtype: torch.dtype, accumulates: bool, tolerance: float
+) -> None:
+    if not accumulates:
+        monkeypatch.setattr(inference, "_can_accumulate", lambda dtype: False)
+    made = with_lively_norms(network(**change)).to(dtype)
+    fused, levels = FusedNLRN(made, dtype), torch.tensor([0.1, 0.2], dtype=dtype)
+    for size in SIZES:
+        x = torch.rand(2, made.config.channels, *size, dtype=dtype)
+        expected = made(x, levels)
+        assert (expected - x).abs().max() > 1e-3
+        torch.testing.assert_close(fused(x, levels), expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(models.list_models()))
+@torch.inference_mode()
+def test_the_models_that_ship(name: str) -> None:
+    made = models.load(name)
+    y, x = torch.meshgrid(torch.arange(70.0), torch.arange(90.0), indexing="ij")
+    clean = (0.5 + 0.2 * torch.sin(x * y / 300) + 0.2 * (torch.sin(x / 5 + y / 9) > 0)).expand(
+        1, made.config.channels, 70, 90
+    )
+    noisy = clean + 0.1 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    expected = made(noisy, 0.1)
+    torch.testing.assert_close(FusedNLRN(made)(noisy, 0.1), expected, atol=5e-6, rtol=0)
+    # in bf16 it is as near as autocast comes, a tenth of a grey level on average
+    error = (FusedNLRN(made, torch.bfloat16)(noisy, 0.1) - expected) * 255
+    with torch.autocast("cpu", torch.bfloat16):
+        autocast = (made(noisy, 0.1) - expected) * 255
+    assert error.square().mean().sqrt() < max(0.15, 1.3 * autocast.square().mean().sqrt())
+
+
+@torch.inference_mode()
+def test_what_was_in_its_memory_does_not_matter(network) -> None:
+    made = network()
+    fused, x = FusedNLRN(made), torch.rand(1, 1, 20, 30)
+    first = fused(x, 0.1)
+    fused(torch.full((1, 1, 40, 25), 1e3), 0.1)
+    assert torch.equal(fused(x, 0.1), first)
+
+
+def test_it_is_a_copy(network) -> None:
+    made, x = network(), torch.rand(1, 1, 9, 9)
+    fused = FusedNLRN(made)
+    before = fused(x, 0.1)
+    with torch.no_grad():
+        made.bodies[0].conv1.weight.zero_()
+    assert torch.equal(fused(x, 0.1), before)
+    assert not torch.equal(FusedNLRN(made)(x, 0.1), before)
