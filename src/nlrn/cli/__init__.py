@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import nlrn
-from nlrn.cli import benching, evaluating, looking, restoring, training
+from nlrn.cli import benching, evaluating, exporting, looking, restoring, training
 from nlrn.cli.exits import INTERRUPTED, WRONG_USE
 
 __all__ = ["main"]
@@ -45,6 +45,7 @@ def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
     looking.add(commands)
     evaluating.add(commands)
     benching.add(commands)
+    exporting.add(commands)
     # the flags of training come from dataclasses whose modules need torch: only this command waits for it
     training.add(commands, flags="train" in command)
     return parser
