@@ -1,4 +1,4 @@
-"""The trained models for ``torch.hub``: ``torch.hub.load("path/to/this/folder", "denoise_gray_lite", source="local")``.
+"""The trained models for ``torch.hub``: ``torch.hub.load(FOLDER, "denoise_gray_lite", source="local")``.
 
 Each entry point returns a network in evaluation mode, called as ``network(x, sigma)``: images [B, C, H, W] in [0, 1].
 """
