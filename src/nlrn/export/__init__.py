@@ -12,7 +12,6 @@ restored   float32 [batch, C, height, width]  not clipped
 Memory grows with the pixels, as the package's does for a single tile; onnxruntime does not cut images into tiles.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ import torch
 
 from nlrn.export.correlation import bytes_per_tile
 from nlrn.export.network import model_proto
+from nlrn.files import write_whole
 from nlrn.models import ModelError
 from nlrn.network import NLRN
 
@@ -63,9 +63,7 @@ def export(network: NLRN, path: str | Path) -> float | None:
             f"{path}: not written, because in onnxruntime the network computes something else "
             f"(largest difference {difference:.1e}, where white is 1; allowed are {TOLERANCE:g})"
         )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    write_whole(path, data)
     return difference
 
 
