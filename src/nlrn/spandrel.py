@@ -20,7 +20,7 @@ from nlrn.network import NLRN, Config
 from nlrn.restore import SCALES, denoise, upscale
 
 try:
-    from spandrel import (
+    from spandrel import (  # type: ignore[import-untyped]  # it has types, but does not say so
         MAIN_REGISTRY,
         Architecture,
         ArchRegistry,
@@ -37,7 +37,7 @@ except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision was bu
 _KEYS = ("head.weight", "bodies.0.conv1.weight", "norms.0.conv1.weight", "tail.weight")
 
 
-class NLRNArch(Architecture[NLRN]):
+class NLRNArch(Architecture[NLRN]):  # type: ignore[misc]  # untyped for the same reason
     """Detects and loads the weights of an :class:`nlrn.NLRN` by its tensor ``config_code``.
 
     Args:
