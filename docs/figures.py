@@ -25,7 +25,7 @@ def draw_all(folder: Path) -> dict[str, str]:
     for name, draw in drawn.items():
         picture, caption = draw()
         images.write(folder / f"{name}.png", picture)
-        texts[name] = f"```{{figure}} /_made/{name}.png\n:alt: {caption.partition('.')[0]}\n\n{caption}\n```\n"
+        texts[name] = f"```{{figure}} /_made/{name}.png\n:alt: {caption.partition('. ')[0]}\n\n{caption}\n```\n"
     return texts
 
 
@@ -55,21 +55,26 @@ def _upscale() -> tuple[np.ndarray, str]:
 
 
 def _attention() -> tuple[np.ndarray, str]:
-    y, x, reach, zoom = 40, 62, 7, 10
-    clean = data.camera()[60:140, 180:290] / 255
+    reach, zoom = 7, 8
+    clean = data.camera()[60:188, 130:290] / 255
     noisy = clean + np.random.default_rng(0).normal(0, SIGMA / 255, clean.shape)
-    steps = _correlations(torch.from_numpy(noisy).float()[None, None])
-    rows, cols = slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1)
-    shown = [noisy[rows, cols].clip(0, 1)]
-    for carried in steps:
-        keys = carried.k[0, :, rows, cols].flatten(1)
-        weights = (carried.q[0, :, y, x] @ keys).softmax(0).view(2 * reach + 1, -1).numpy()
-        shown.append(weights / weights.max())
-    shown = [np.rint(255 * one).astype(np.uint8).repeat(zoom, 0).repeat(zoom, 1) for one in shown]
-    return _side_by_side(*shown), (
-        "What a pixel looks at. Left the 15 x 15 pixels around it, on an edge, with noise; then how much weight the "
-        "non-local block gives to each of them in steps 1, 3 and 5: white is most. From step to step, the carried "
-        "correlation singles out the pixels that lie on the same edge."
+    carried = _correlations(torch.from_numpy(noisy).float()[None, None])
+    rows = []
+    for y, x in ((49, 17), (110, 45), (79, 127)):
+        around = (slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1))
+        shown = [clean[around], noisy[around].clip(0, 1)]
+        for step in carried:
+            keys = step.k[(0, slice(None), *around)].flatten(1)
+            weights = (step.q[0, :, y, x] @ keys).softmax(0).view(2 * reach + 1, -1).numpy()
+            shown.append(np.sqrt(weights / weights.max()))
+        large = [np.rint(255 * one).astype(np.uint8).repeat(zoom, 0).repeat(zoom, 1) for one in shown]
+        rows.append(_side_by_side(*large))
+    gap = np.full((6, rows[0].shape[1]), 255, np.uint8)
+    return np.vstack([part for row in rows for part in (row, gap)][:-1]), (
+        "What three pixels look at. Left the 15 x 15 pixels around each, then the same with noise, as the "
+        "network sees them, and how much weight the pixel in the middle gives to each of them in steps 1, 3 and 5 "
+        "(white is most; the root is shown). In step 1 the weights are scattered by the noise; with the correlation "
+        "carried on, what remains is the edge that the pixel lies on."
     )
 
 

@@ -3,11 +3,11 @@
 The file holds standard operators only. Height, width and batch are free, and a network with a noise map takes the
 noise level as an input:
 
-=========  ===============================  =====================================================================
-image      float32 [batch, C, height, width]  values in [0, 1]; for super-resolution already enlarged by bicubic
-sigma      float32 [batch]                    standard deviation of the noise, 25 / 255 for 25 grey levels
-restored   float32 [batch, C, height, width]  not clipped
-=========  ===============================  =====================================================================
+========  =====================================  =================================================================
+image     float32 [batch, C, height, width], in  values in [0, 1]; for super-resolution already enlarged by bicubic
+sigma     float32 [batch], in                    standard deviation of the noise, 25 / 255 for 25 grey levels
+restored  float32 [batch, C, height, width]      not clipped
+========  =====================================  =================================================================
 
 Memory grows with the pixels, as the package's does for a single tile; onnxruntime does not cut images into tiles.
 """
