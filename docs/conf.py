@@ -9,12 +9,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 project, author, copyright = "nlrn", "the nlrn authors", "the nlrn authors, MIT licence"  # noqa: A001  # Sphinx's name
 release = version = nlrn.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "making"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "making"]
 html_theme = "furo"
 html_title = "nlrn"
 html_static_path: list[str] = []
 exclude_patterns = ["_build", "_made", "results.md"]  # what is made is included in other pages
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
