@@ -4,7 +4,7 @@ Importing this module is quick: torch and the rest are loaded when one of the na
 """
 
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from nlrn.noise import estimate_sigma
     from nlrn.restore import denoise, upscale
 
-__version__ = version("nlrn")
+try:
+    __version__ = version("nlrn")
+except PackageNotFoundError:  # a checkout that was not installed: torch.hub uses it so
+    __version__ = "0+checkout"
 
 _HOME = {
     "NLRN": "network",

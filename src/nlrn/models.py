@@ -102,7 +102,8 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    data = save_tensors({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    data = save_tensors(tensors, {"format": "pt"})  # Hugging Face's tools refuse files that do not say so
     described = {
         "model_type": "nlrn",
         "config": asdict(network.config),

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import nlrn
-from nlrn.cli import benching, evaluating, explaining, looking, restoring, serving, training
+from nlrn.cli import benching, evaluating, explaining, exporting, looking, restoring, serving, training
 from nlrn.cli.exits import INTERRUPTED, WRONG_USE
 
 __all__ = ["main"]
@@ -47,6 +47,7 @@ def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
     serving.add(commands)
     evaluating.add(commands)
     benching.add(commands)
+    exporting.add(commands)
     # the flags of training come from dataclasses whose modules need torch: only this command waits for it
     training.add(commands, flags="train" in command)
     return parser

@@ -1,0 +1,39 @@
+"""``nlrn export``: a model as an ONNX file."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nlrn.cli.exits import DONE, WRONG_USE
+
+if TYPE_CHECKING:
+    from nlrn.cli.options import Commands
+
+
+def add(commands: "Commands") -> None:
+    export = commands.add_parser("export", help="write a model as an ONNX file of any image size")
+    export.add_argument("model", metavar="MODEL", help="name or file")
+    export.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.onnx")
+    export.set_defaults(command=_export)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from nlrn import models
+
+    network = models.load(options.model)
+    try:
+        from nlrn.export import SIZES, export
+    except ModuleNotFoundError as error:
+        print(f"nlrn: exporting needs {error.name}; install nlrn[export]", file=sys.stderr)
+        return WRONG_USE
+    difference = export(network, options.output)
+    channels = network.config.channels
+    inputs = f"image [batch, {channels}, height, width]" + (", sigma [batch]" if network.config.noise_map else "")
+    print(f"{options.model} -> {options.output}: {inputs} -> restored; {options.output.stat().st_size:,} bytes")
+    if difference is None:
+        print("not verified: onnxruntime is not here; install nlrn[export]")
+    else:
+        tried = " and ".join(f"{height} x {width}" for height, width in SIZES)
+        print(f"verified in onnxruntime at {tried}: largest difference {difference:.1e}, where white is 1")
+    return DONE

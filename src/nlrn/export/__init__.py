@@ -1,0 +1,112 @@
+"""Networks as ONNX files, for programs without PyTorch; needs ``nlrn[export]``.
+
+The file holds standard operators only. Height, width and batch are free, and a network with a noise map takes the
+noise level as an input:
+
+========  =====================================  =================================================================
+image     float32 [batch, C, height, width], in  values in [0, 1]; for super-resolution already enlarged by bicubic
+sigma     float32 [batch], in                    standard deviation of the noise, 25 / 255 for 25 grey levels
+restored  float32 [batch, C, height, width]      not clipped
+========  =====================================  =================================================================
+
+Memory grows with the pixels, as the package's does for a single tile; onnxruntime does not cut images into tiles.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nlrn.export.correlation import bytes_per_tile
+from nlrn.export.network import model_proto
+from nlrn.files import write_whole
+from nlrn.models import ModelError
+from nlrn.network import NLRN
+
+__all__ = ["SIZES", "TOLERANCE", "export", "largest_difference"]
+
+SIZES = ((37, 53), (64, 41))
+"""Height and width of the images that an exported file is tried on."""
+TOLERANCE = 1e-4
+"""The largest difference from the package that is accepted, where white is 1: a fortieth of a grey level."""
+_MOST_BYTES_PER_TILE = 1 << 28
+
+
+def export(network: NLRN, path: str | Path) -> float | None:
+    """Write a network as an ONNX file, after comparing it with the package where onnxruntime is installed.
+
+    Args:
+        network: what to export, in evaluation mode.
+        path: of the file, ending in ``.onnx``.
+
+    Returns:
+        The largest difference on images of :data:`SIZES`, or None without onnxruntime.
+
+    Raises:
+        ModelError: the network cannot be exported, or computes something else in onnxruntime. Nothing is written.
+        ValueError: the path does not end in ``.onnx``.
+        FileNotFoundError: its folder does not exist.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: the name of an ONNX file must end in .onnx")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
+    _refuse(network)
+    data = model_proto(network).SerializeToString()
+    try:
+        difference = largest_difference(network, data)
+    except ModuleNotFoundError:
+        difference = None
+    if difference is not None and not difference <= TOLERANCE:
+        raise ModelError(
+            f"{path}: not written, because in onnxruntime the network computes something else "
+            f"(largest difference {difference:.1e}, where white is 1; allowed are {TOLERANCE:g})"
+        )
+    write_whole(path, data)
+    return difference
+
+
+def largest_difference(
+    network: NLRN, model: bytes | str | Path, sizes: tuple[tuple[int, int], ...] = SIZES, batch: int = 2
+) -> float:
+    """How far an ONNX model is from the network, where white is 1: the largest absolute difference.
+
+    Args:
+        network: what the model should compute.
+        model: the contents of an ONNX file, or its path.
+        sizes: height and width of the images to try.
+        batch: how many at once.
+
+    Raises:
+        ModuleNotFoundError: onnxruntime is not installed.
+    """
+    import onnxruntime  # type: ignore[import-untyped]  # it has no types
+
+    session = onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), providers=["CPUExecutionProvider"]
+    )
+    random = np.random.default_rng(0)
+    worst = 0.0
+    for height, width in sizes:
+        image = random.random((batch, network.config.channels, height, width), np.float32)
+        given = {"image": image}
+        if network.config.noise_map:
+            given["sigma"] = np.linspace(0.05, 0.2, batch, dtype=np.float32)
+        with torch.inference_mode():
+            expected = network(*(torch.from_numpy(array) for array in given.values())).numpy()
+        found = session.run(["restored"], given)[0]
+        worst = float(np.maximum(worst, np.abs(found - expected).max()))  # NaN stays NaN
+    return worst
+
+
+def _refuse(network: NLRN) -> None:
+    """Raise ModelError for a network that no one could use as an ONNX file."""
+    if not all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values()):
+        raise ModelError("the network cannot be exported: its weights contain NaN or infinite values")
+    window = network.config.window
+    if network.config.every and (needed := bytes_per_tile(window)) > _MOST_BYTES_PER_TILE:
+        raise ModelError(
+            f"the network cannot be exported: with a window of {window} every {window - 1} columns of an image would "
+            f"take {needed / 1e6:.0f} MB for their correlation at once; the package itself runs it in small pieces"
+        )

@@ -1,0 +1,130 @@
+"""An NLRN as an ONNX model: :class:`nlrn.network.NLRN`, node by node, with its weights."""
+
+import json
+from dataclasses import asdict
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+from torch import Tensor
+
+import nlrn
+from nlrn.export.correlation import attention
+from nlrn.export.graph import IR_VERSION, OPSET, Graph
+from nlrn.network import NLRN, Config
+
+
+def model_proto(network: NLRN) -> onnx.ModelProto:
+    """The model: "image" [batch, C, height, width] and, with a noise map, "sigma" [batch] in, "restored" out."""
+    config = network.config
+    inputs = [
+        helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", config.channels, "height", "width"])
+    ]
+    if config.noise_map:
+        inputs.append(helper.make_tensor_value_info("sigma", TensorProto.FLOAT, ["batch"]))
+    output = helper.make_tensor_value_info(
+        "restored", TensorProto.FLOAT, ["batch", config.channels, "height", "width"]
+    )
+    nodes = _Network(network)
+    graph = nodes.build().proto("nlrn", inputs, [output])
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="nlrn",
+        producer_version=nlrn.__version__,
+    )
+    helper.set_model_props(model, {"config": json.dumps(asdict(config))})
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Carried(NamedTuple):
+    """What a step hands to the next: the queries and keys of all steps so far, and their channels."""
+
+    q: str
+    k: str
+    depth: int
+
+
+class _Network:
+    """The graph of a network under construction; the methods are named as its parts."""
+
+    def __init__(self, network: NLRN) -> None:
+        self.config: Config = network.config
+        self.weights: dict[str, Tensor] = network.state_dict()
+        self.g = Graph()
+        self.constants: dict[str, str] = {}
+        self.epsilon = network.head_norm.eps
+
+    def build(self) -> Graph:
+        g, x = self.g, "image"
+        if self.config.noise_map:
+            shape = g.sizes(g.size(x, 0), 1, g.size(x, 2), g.size(x, 3))
+            level = g("Reshape", "sigma", g.constant([-1, 1, 1, 1]))
+            x = g("Concat", x, g("Expand", level, shape), axis=1)
+        y = state = self.conv("head", self.norm("head_norm", x))
+        carried: _Carried | None = None
+        for t in range(self.config.steps):
+            norms, body = f"norms.{t}", f"bodies.{0 if self.config.share else t}"
+            features = g("Relu", self.norm(f"{norms}.block", state))
+            if self.config.every and t % self.config.every == 0:
+                features, carried = self.non_local(
+                    f"{body}.non_local", features, carried if self.config.propagate else None
+                )
+            features = self.conv(f"{body}.conv1", self.norm(f"{norms}.conv1", features))
+            features = self.conv(f"{body}.conv2", g("Relu", self.norm(f"{norms}.conv2", features)))
+            state = g("Add", features, y)
+        residual = self.conv("tail", g("Relu", self.norm("tail_norm", state)))
+        g.output(g("Add", "image", residual), "restored")
+        return g
+
+    def non_local(self, part: str, x: str, carried: _Carried | None) -> tuple[str, _Carried]:
+        g, config = self.g, self.config
+        q, k, depth = self.embed(part, x)
+        if carried is not None:
+            q, k = (g("Concat", *pair, axis=1) for pair in ((carried.q, q), (carried.k, k)))
+            depth += carried.depth
+        attended = attention(
+            g,
+            q,
+            k,
+            self.conv(f"{part}.g", x),
+            depth=depth,
+            width=config.filters,
+            window=config.window,
+            normalize="mean" if config.similarity.endswith("dot") else "softmax",
+        )
+        return g("Add", x, attended), _Carried(q, k, depth)
+
+    def embed(self, part: str, x: str) -> tuple[str, str, int]:
+        """Queries and keys whose dot product is the logit, and their channels."""
+        g, config = self.g, self.config
+        if config.similarity in ("embedded-gaussian", "embedded-dot"):
+            return self.conv(f"{part}.theta", x), self.conv(f"{part}.phi", x), config.embedding
+        if config.similarity == "symmetric-embedded-gaussian":
+            theta = self.conv(f"{part}.theta", x)
+            return theta, theta, config.embedding
+        if config.similarity == "euclidean":
+            square = g("ReduceSum", g("Mul", x, x), g.constant([1]), keepdims=1)
+            ones = g("Expand", g.constant(np.ones(1)), g("Shape", square))
+            q = g("Concat", g("Mul", x, g.constant(np.array(2.0))), ones, axis=1)
+            return q, g("Concat", x, g("Neg", square), axis=1), config.filters + 1
+        return x, x, config.filters
+
+    def conv(self, part: str, x: str) -> str:
+        weight = self.weights[f"{part}.weight"]
+        side = weight.shape[2]
+        parameters = (self.stored(f"{part}.{name}") for name in ("weight", "bias"))
+        return self.g("Conv", x, *parameters, kernel_shape=[side, side], pads=[side // 2] * 4)
+
+    def norm(self, part: str, x: str) -> str:
+        parameters = (self.stored(f"{part}.{name}") for name in ("weight", "bias", "running_mean", "running_var"))
+        return self.g("BatchNormalization", x, *parameters, epsilon=self.epsilon)
+
+    def stored(self, name: str) -> str:
+        """The constant of that name; weights that the steps share are stored once."""
+        if name not in self.constants:
+            self.constants[name] = self.g.constant(self.weights[name])
+        return self.constants[name]
