@@ -17,6 +17,7 @@ from rich.console import Console
 from nlrn.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 from nlrn.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
 from nlrn.files import write_json
+from nlrn.inference import FusedNLRN
 from nlrn.metrics import psnr, shave, ssim
 from nlrn.network import NLRN, Config
 from nlrn.patches import restore_by_patches
@@ -75,23 +76,31 @@ def test_denoising_follows_the_protocol_to_the_last_digit(folder: Path) -> None:
         assert result.psnr == pytest.approx(sum(i.psnr for i in result.images) / 2)
 
 
-def test_noise_beyond_the_range_reaches_the_network(tmp_path: Path) -> None:
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """What networks are given: image and noise level."""
+    given: list[tuple[torch.Tensor, torch.Tensor]] = []
+    call = FusedNLRN.__call__
+
+    def noted(self: FusedNLRN, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        given.append((x, sigma))
+        return call(self, x, sigma)
+
+    monkeypatch.setattr(FusedNLRN, "__call__", noted)
+    return given
+
+
+def test_noise_beyond_the_range_reaches_the_network(tmp_path: Path, seen) -> None:
     Image.fromarray(np.full((32, 32), 255, np.uint8)).save(tmp_path / "white.png")
-    seen: list[torch.Tensor] = []
-    network = identity()
-    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    evaluate_denoise(network, tmp_path, [50])
+    evaluate_denoise(identity(), tmp_path, [50])
     expected = add_noise(torch.ones(1, 32, 32), 50 / 255, noise_seed("white.png", 50))
-    torch.testing.assert_close(seen[0][0], expected)
-    assert float(seen[0].max()) > 1.2
+    torch.testing.assert_close(seen[0][0][0], expected)
+    assert float(seen[0][0].max()) > 1.2
 
 
-def test_a_noise_map_is_told_the_level_in_the_units_of_the_image(folder: Path) -> None:
-    seen: list[float] = []
-    network = NLRN(replace(TINY, noise_map=True)).eval()
-    network.head_norm.register_forward_pre_hook(lambda _, inputs: seen.append(float(inputs[0][0, 1, 0, 0])))
-    evaluate_denoise(network, folder, [25])
-    assert seen == pytest.approx([25 / 255] * 2)
+def test_a_noise_map_is_told_the_level_in_the_units_of_the_image(folder: Path, seen) -> None:
+    evaluate_denoise(NLRN(replace(TINY, noise_map=True)).eval(), folder, [25])
+    assert [float(sigma) for _, sigma in seen] == pytest.approx([25 / 255] * 2)
 
 
 def test_colour_images_become_gray_for_gray_networks_and_gray_ones_rgb_for_colour_networks(

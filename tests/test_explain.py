@@ -12,10 +12,12 @@ from nlrn.cli import main
 from nlrn.degrade import resize_bicubic, rgb_to_ycbcr
 from nlrn.explain import Attention, Explanation, _radius, attention_at, explain
 from nlrn.heatmaps import colours, draw
+from nlrn.inference import bytes_per_pixel
 from nlrn.kinds import to_tensor
+from nlrn.memory import MOST
 from nlrn.network import NLRN, SIMILARITIES, Config, NonLocalBlock
 from nlrn.noise import estimate_sigma
-from nlrn.tiles import WORKING_MEMORY, bytes_per_pixel, reach
+from nlrn.tiles import reach
 
 
 def waves(height: int, width: int, channels: int = 1) -> Tensor:
@@ -126,7 +128,7 @@ def test_a_large_network_stays_within_the_working_memory() -> None:
     assert reach(config) == 290
     side = 2 * _radius(config) + 1
     assert config.window < side
-    assert side**2 * bytes_per_pixel(config) <= WORKING_MEMORY
+    assert side**2 * bytes_per_pixel(config, torch.float32, torch.device("cpu")) <= MOST
 
 
 def drawn(weights: np.ndarray, size: int = 40, at: tuple[int, int] = (20, 20)) -> np.ndarray:

@@ -10,7 +10,8 @@ from nlrn import models
 from nlrn.evaluate import evaluate_denoise, evaluate_sr
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from release import GOLDEN, pinned
+from publish_scores import in_readme
+from release import GOLDEN, ROOT, pinned
 
 PINNED = json.loads(GOLDEN.read_text())
 
@@ -34,3 +35,7 @@ def test_it_reaches_its_scores_on_standard_images(name: str, shared: Path, tmp_p
     for result in evaluate(network, tmp_path, levels).results:
         for image in result.images:
             assert image.psnr == pytest.approx(golden["psnr"][image.name][f"{result.level:g}"], abs=0.002)
+
+
+def test_the_readme_shows_the_results() -> None:
+    assert in_readme() == (ROOT / "docs" / "results.md").read_text()

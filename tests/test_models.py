@@ -73,4 +73,4 @@ def test_what_ships_is_what_its_card_says(name: str) -> None:
 
 def test_every_default_ships() -> None:
     shipped = models.list_models()
-    assert all(shipped[name]["config"]["task"] == task for task, name in models.DEFAULTS.items())
+    assert all(shipped[name]["config"]["task"] == task for (task, _), name in models.DEFAULTS.items())

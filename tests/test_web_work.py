@@ -35,11 +35,11 @@ def noisy(height: int, width: int, channels: int, dtype: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "channels", "dtype", "order"),
     [
-        ("scan one.png", 3, "uint16", Order("denoise", DEFAULTS["denoise"])),
-        ("photo.jpg", 3, "uint8", Order("denoise", DEFAULTS["denoise"], sigma=12.5, ensemble=True)),
-        ("float.tif", 1, "float32", Order("denoise", DEFAULTS["denoise"], sigma=12.5)),
-        ("cut out.png", 4, "uint8", Order("sr", DEFAULTS["sr"], scale=2)),
-        ("gray.png", 1, "uint16", Order("sr", DEFAULTS["sr"], scale=3)),
+        ("scan one.png", 3, "uint16", Order("denoise", DEFAULTS["denoise", 3])),
+        ("photo.jpg", 3, "uint8", Order("denoise", DEFAULTS["denoise", 1], sigma=12.5, ensemble=True)),
+        ("float.tif", 1, "float32", Order("denoise", DEFAULTS["denoise", 1], sigma=12.5)),
+        ("cut out.png", 4, "uint8", Order("sr", DEFAULTS["sr", 3], scale=2)),
+        ("gray.png", 1, "uint16", Order("sr", DEFAULTS["sr", 1], scale=3)),
     ],
 )
 def test_the_file_is_that_of_the_command_line(
@@ -52,7 +52,7 @@ def test_the_file_is_that_of_the_command_line(
     (tmp_path / "page").mkdir()
     made = work.restore(opened, order, models, tmp_path / "page")
     monkeypatch.chdir(tmp_path)
-    words = shlex.split(work.command(opened, order, DEFAULTS[order.task]))
+    words = shlex.split(work.command(opened, order))
     assert words[0] == "nlrn"
     assert main(words[1:]) == 0
     assert made.path.read_bytes() == (tmp_path / made.path.name).read_bytes()
@@ -152,5 +152,5 @@ def test_a_picture_is_described(tmp_path: Path) -> None:
 
 def test_a_format_that_cannot_be_written_becomes_png() -> None:
     order = Order("denoise", "denoise-gray-lite")
-    assert work.file_name(opened_of(np.zeros((2, 2)), "photo.heic"), order) == "photo-denoised.png"
+    assert work.file_name(opened_of(np.zeros((2, 2)), "photo.ppm.gz"), order) == "photo.ppm-denoised.png"
     assert work.file_name(opened_of(np.zeros((2, 2)), "photo.JPG"), Order("sr", "sr-lite", scale=4)) == "photo-x4.JPG"

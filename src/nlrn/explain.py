@@ -16,9 +16,10 @@ from nlrn.color import Planes, fill_transparent
 from nlrn.correlation import Carried
 from nlrn.degrade import resize_bicubic, rgb_to_ycbcr
 from nlrn.kinds import full_scale, to_tensor
+from nlrn.memory import MOST
 from nlrn.network import NLRN, Config
 from nlrn.noise import estimate_sigma
-from nlrn.tiles import WORKING_MEMORY, bytes_per_pixel, reach
+from nlrn.tiles import reach
 
 # input pixels around a piece of which the bicubic enlargement and the filling of transparent pixels see something
 _MARGIN = 8
@@ -157,7 +158,9 @@ def _weights(network: NLRN, carried: Carried, row: int, col: int, rows: slice, c
 
 def _radius(config: Config) -> int:
     """How far around a pixel the network has to run: its reach, as far as the working memory goes."""
-    side = math.isqrt(WORKING_MEMORY // bytes_per_pixel(config))
+    blocks = len(range(0, config.steps, config.every)) if config.every else 0
+    # float32: the definition holds about ten images of features, beside the queries and keys of all steps
+    side = math.isqrt(MOST // (4 * (10 * config.filters + 4 * blocks * config.embedding)))
     return min(reach(config), (side - 1) // 2)
 
 

@@ -167,14 +167,17 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     """Working memory for each pixel of an image, as tests/test_tiles.py measures it."""
     blocks = len(range(0, config.steps, config.every)) if config.every else 0
     depth = blocks if config.propagate else min(blocks, 1)
-    if "embedded" in config.similarity:
+    embedded = "embedded" in config.similarity
+    if embedded:
         depth *= config.embedding
         held = dtype.itemsize * (4 * config.filters + 2 * depth)
     else:
         depth *= config.filters + 1
         held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 6 * config.filters)
+    # the similarities that the paper compares with are computed in float32, whatever the type
     probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
-    in_place = dtype == torch.float32 and implementation(probe, probe, probe) in KERNELS
+    kernel = KERNELS.get(implementation(probe, probe, probe))
+    in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
     return (held + copied + 4 * 10 * (config.channels + 1)) * 9 // 8  # of what is freed not all can be used again
 

@@ -26,6 +26,11 @@ def to_pixels(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray:
     return np.floor(values.clip(0, 1) * full + 0.5).astype(dtype)
 
 
+def colours_of(pixels: np.ndarray) -> int:
+    """1 for gray and 3 for RGB, with or without transparency: what [H, W] or [H, W, C] shows."""
+    return 1 if pixels.ndim == 2 or pixels.shape[2] <= 2 else 3
+
+
 def full_scale(dtype: np.dtype[Any]) -> float:
     """What white is. Raises ValueError for a dtype that images do not have."""
     if dtype in (np.uint8, np.uint16):

@@ -20,8 +20,13 @@ from nlrn.files import write_json, write_whole
 from nlrn.network import NLRN, Config
 
 SHIPPED = Path(__file__).parent / "weights"
-DEFAULTS = {"denoise": "denoise-gray-lite", "sr": "sr-lite"}
-"""The model that serves a task where none is named."""
+DEFAULTS = {
+    ("denoise", 1): "denoise-gray-lite",
+    ("denoise", 3): "denoise-color-lite",
+    ("sr", 1): "sr-lite",
+    ("sr", 3): "sr-lite",
+}
+"""The model that serves a task, for gray images and for colour, where none is named."""
 TENSORS, CARD = "model.safetensors", "config.json"
 
 

@@ -6,7 +6,6 @@ from typing import Literal
 
 from nlrn import images
 from nlrn.images import Picture
-from nlrn.network import NLRN
 from nlrn.restore import denoise, ready, upscale
 from nlrn.tiles import Progress
 
@@ -36,20 +35,21 @@ class Recipe:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
 
     def load(self) -> "Restorer":
-        """Load the model.
+        """Load the model; without a name, the one for each image is chosen when it comes.
 
         Raises:
             ModelError: there is no such model, or it is made for another task.
             ValueError: the device is not there.
         """
-        return Restorer(self, ready(self.model, self.task, self.device))
+        ready(self.model, self.task, self.device)
+        return Restorer(self)
 
 
 class Restorer:
-    """A recipe with its network."""
+    """A recipe whose model is there."""
 
-    def __init__(self, recipe: Recipe, network: NLRN) -> None:
-        self.recipe, self.network = recipe, network
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
 
     def __call__(self, pages: list[Picture], progress: Progress) -> list[Picture]:
         """Every page of a file restored."""
@@ -68,7 +68,8 @@ class Restorer:
                 pixels,
                 None if recipe.sigma is None else recipe.sigma / 255 * white,
                 channel_axis=axis,
-                model=self.network,
+                model=recipe.model,
+                device=recipe.device,
                 ensemble=recipe.ensemble,
                 precision=recipe.precision,
                 progress=progress,
@@ -78,7 +79,8 @@ class Restorer:
                 pixels,
                 recipe.scale,
                 channel_axis=axis,
-                model=self.network,
+                model=recipe.model,
+                device=recipe.device,
                 ensemble=recipe.ensemble,
                 precision=recipe.precision,
                 progress=progress,

@@ -15,7 +15,7 @@ from nlrn.color import Planes, fill_transparent
 from nlrn.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
 from nlrn.device import choose_device, choose_precision
 from nlrn.inference import FusedNLRN
-from nlrn.kinds import AnyImage, for_any, full_scale, to_pixels, to_tensor
+from nlrn.kinds import AnyImage, colours_of, for_any, full_scale, to_pixels, to_tensor
 from nlrn.models import ModelError
 from nlrn.network import NLRN
 from nlrn.noise import estimate_sigma
@@ -47,7 +47,8 @@ def denoise(
     """Remove noise from an image.
 
     Large images are cut into overlapping tiles by themselves; working memory stays below 2 GB beside the image.
-    A gray network restores the brightness and both opponent colours of a colour image, one plane at a time.
+    A network of three channels restores the colours together. A gray one restores the brightness and both opponent
+    colours of a colour image, one plane at a time.
     Transparency is kept as it is; what it hides has no part in the result.
 
     Args:
@@ -57,7 +58,8 @@ def denoise(
         sigma: standard deviation of the noise in the image's own units (0 to 255 for uint8, 0 to 65535 for
             uint16, 0 to 1 for floats). Missing, it is estimated, and logged to the logger "nlrn".
         channel_axis: the axis of a 3-D array that holds the channels.
-        model: the name of a model that ships, a file or folder, or a network; default the one for the task.
+        model: the name of a model that ships, a file or folder, or a network; default the one for the task
+            and for gray or colour.
         ensemble: mean over the eight flips and turns; eight times slower, slightly better.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "auto", "fp32" or "bf16".
@@ -70,9 +72,13 @@ def denoise(
         ValueError: an image of another kind, a sigma that cannot be meant, a device that is not there.
         ModelError: the model cannot be loaded, or is not a denoiser.
     """
-    network = ready(model, "denoise", device)
-    how = _How(network, ensemble, choose_precision(precision, network.tail.weight.device), progress)
-    return for_any(image, channel_axis, lambda pixels: _denoise(pixels, sigma, how))
+
+    def restored(pixels: np.ndarray) -> np.ndarray:
+        network = ready(model, "denoise", device, colours=colours_of(pixels))
+        how = _How(network, ensemble, choose_precision(precision, network.tail.weight.device), progress)
+        return _denoise(pixels, sigma, how)
+
+    return for_any(image, channel_axis, restored)
 
 
 def upscale(
@@ -154,7 +160,7 @@ class _How(NamedTuple):
 def _denoise(pixels: np.ndarray, sigma: float | None, how: _How) -> np.ndarray:
     """[H, W, C] to [H, W, C]."""
     height, width, channels = pixels.shape
-    colours = 1 if channels <= 2 else 3
+    colours = colours_of(pixels)
     planes = Planes(colours, how.network.config.channels)
     found = _noise_levels(pixels, planes, sigma)
     levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=_STRONGEST / 255)
@@ -195,7 +201,7 @@ def _noise_levels(pixels: np.ndarray, planes: Planes, sigma: float | None) -> li
 def _upscale(pixels: np.ndarray, scale: int, how: _How) -> np.ndarray:
     """[H, W, C] to [H * scale, W * scale, C]."""
     height, width, channels = pixels.shape
-    colours = 1 if channels <= 2 else 3
+    colours = colours_of(pixels)
     source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
     out = np.empty((height * scale, width * scale, channels), pixels.dtype)
 
@@ -241,14 +247,18 @@ def _loaded(model: str, device: torch.device) -> NLRN:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub
 
 
-def ready(model: Model | None, task: str, device: str = "auto") -> NLRN:
+def ready(model: Model | None, task: str, device: str = "auto", *, colours: int = 1) -> NLRN:
     """The network for a task, on its device; a network that is passed in stays where it is.
+
+    Args:
+        model, task, device: as for :func:`denoise`.
+        colours: 1 or 3, for which images a default is chosen where no model is named.
 
     Raises:
         ModelError: there is no such model, or it is made for another task.
         ValueError: the device is not there.
     """
-    model = models.DEFAULTS[task] if model is None else model
+    model = models.DEFAULTS[task, colours] if model is None else model
     network = model if isinstance(model, NLRN) else _loaded(str(model), choose_device(device))
     if network.config.task != task:
         fitting = [name for name, card in models.list_models().items() if card["config"]["task"] == task]

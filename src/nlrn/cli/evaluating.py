@@ -76,7 +76,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from nlrn.report import as_json, print_report
     from nlrn.restore import ready
 
-    name = options.model or DEFAULTS[options.task]
+    name = options.model or DEFAULTS[options.task, 1]
     network = ready(name, options.task, options.device)
     how = {
         "name": name,

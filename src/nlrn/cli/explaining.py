@@ -33,11 +33,12 @@ def _explain(options: argparse.Namespace) -> int:
     from nlrn import images
     from nlrn.explain import explain
     from nlrn.heatmaps import draw
-    from nlrn.kinds import full_scale
+    from nlrn.kinds import colours_of, full_scale
     from nlrn.restore import ready
 
-    network = ready(options.model, "denoise" if options.scale is None else "sr", options.device)
     pixels = images.read(options.image).pixels
+    task = "denoise" if options.scale is None else "sr"
+    network = ready(options.model, task, options.device, colours=colours_of(pixels))
     sigma = None if options.sigma is None else options.sigma * full_scale(pixels.dtype) / 255
     found = explain(network, pixels, options.x, options.y, sigma=sigma, scale=options.scale or 1)
     images.write(options.output, draw(found))

@@ -13,7 +13,6 @@ from nlrn.batch import UsageError
 from nlrn.explain import explain
 from nlrn.heatmaps import draw
 from nlrn.kinds import full_scale
-from nlrn.models import DEFAULTS
 from nlrn.web import work
 from nlrn.web.guard import is_ours
 from nlrn.web.work import Models, Opened, Order
@@ -43,7 +42,7 @@ class Actions:
         self._models = models
         self._folder = folder
 
-    def open(self, path: str | None) -> list[Any]:
+    def open(self, path: str | None, task: str) -> list[Any]:
         """A file was dropped, or taken away."""
         opened, about, picture = None, NOTHING, None
         if path is not None:
@@ -60,6 +59,7 @@ class Actions:
         return [
             opened,
             about,
+            gr.Dropdown(value=work.default_model(opened, task)),
             gr.Slider(value=0.0 if opened is None else _rounded(opened.sigma)),
             gr.Checkbox(value=True, label=_estimated(opened)),
             None if picture is None else (picture, picture),
@@ -74,12 +74,12 @@ class Actions:
             can,
         ]
 
-    def choose(self, task: str) -> list[Any]:
+    def choose(self, task: str, opened: Opened | None) -> list[Any]:
         """Another task was chosen."""
         return [
             gr.Group(visible=task == "denoise"),
             gr.Radio(visible=task == "sr"),
-            gr.Dropdown(choices=self._models.names(task), value=DEFAULTS[task]),
+            gr.Dropdown(choices=self._models.names(task), value=work.default_model(opened, task)),
             gr.Button(VERBS[task]),
         ]
 
@@ -110,7 +110,7 @@ class Actions:
         rate = height * width / done.seconds
         speed = f"{width} x {height} pixels in {done.seconds:.1f} s, {rate:,.0f} pixels a second"
         reduced = "" if after.size == (width, height) else f" Shown reduced to {after.width} x {after.height}."
-        same = work.command(picture, order, DEFAULTS[order.task])
+        same = work.command(picture, order)
         return [
             (self._kept(before), self._kept(after)),
             f"{speed}.{reduced}\n\nThe same on the command line: `{same}`",

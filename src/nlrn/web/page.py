@@ -83,7 +83,9 @@ class _Page:
         scales = [(f"{n}x", n) for n in SCALES]
         self.scale = gr.Radio(scales, value=2, label="How much", visible=False, elem_id="scale")
         names = self._models.names("denoise")
-        self.model = gr.Dropdown(names, value=DEFAULTS["denoise"], label="Model", filterable=False, elem_id="model")
+        self.model = gr.Dropdown(
+            names, value=DEFAULTS["denoise", 3], label="Model", filterable=False, elem_id="model"
+        )
         self.ensemble = gr.Checkbox(False, label="Flips and turns: 8 times as long, slightly better")
         self.go = gr.Button(VERBS["denoise"], variant="primary", interactive=False, elem_id="go")
 
@@ -137,10 +139,11 @@ class _Page:
         """What happens when."""
         self.file.change(
             actions.open,
-            self.file,
+            [self.file, self.task],
             [
                 self.opened,
                 self.about,
+                self.model,
                 self.sigma,
                 self.estimated,
                 self.slider,
@@ -157,7 +160,7 @@ class _Page:
         )
         self.task.change(
             actions.choose,
-            self.task,
+            [self.task, self.opened],
             [self.for_denoise, self.scale, self.model, self.go],
             show_progress="hidden",
         )

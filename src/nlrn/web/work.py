@@ -13,8 +13,8 @@ from nlrn import images
 from nlrn.batch import UsageError
 from nlrn.color import Planes
 from nlrn.images import ImageFileError, Picture
-from nlrn.kinds import full_scale
-from nlrn.models import list_models
+from nlrn.kinds import colours_of, full_scale
+from nlrn.models import DEFAULTS, list_models
 from nlrn.network import NLRN
 from nlrn.noise import estimate_sigma
 from nlrn.restore import denoise, ready, upscale
@@ -164,7 +164,12 @@ def file_name(opened: Opened, order: Order) -> str:
     return f"{name.stem}-{'denoised' if order.task == 'denoise' else f'x{order.scale}'}{suffix}"
 
 
-def command(opened: Opened, order: Order, default: str) -> str:
+def default_model(opened: Opened | None, task: str) -> str:
+    """The model that the command line takes for the picture where none is named."""
+    return DEFAULTS[task, 3 if opened is None else colours_of(opened.picture.pixels)]
+
+
+def command(opened: Opened, order: Order) -> str:
     """The command that makes the same file."""
     words = ["nlrn", "denoise" if order.task == "denoise" else "upscale", _quoted(opened.name)]
     words += ["-o", _quoted(file_name(opened, order))]
@@ -172,7 +177,7 @@ def command(opened: Opened, order: Order, default: str) -> str:
         words += ["--scale", str(order.scale)]
     elif order.sigma is not None:
         words += ["--sigma", f"{order.sigma:g}"]
-    if order.model != default:
+    if order.model != default_model(opened, order.task):
         words += ["--model", _quoted(order.model)]
     return " ".join(words + ["--ensemble"] * order.ensemble)
 
