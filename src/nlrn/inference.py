@@ -179,7 +179,7 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     kernel = KERNELS.get(implementation(probe, probe, probe))
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
-    return (held + copied + 4 * 10 * (config.channels + 1)) * 9 // 8  # of what is freed not all can be used again
+    return (held + copied + 4 * 10 * (config.channels + 1)) * 5 // 4  # of what is freed not all can be used again
 
 
 def _can_accumulate(dtype: torch.dtype) -> bool:
