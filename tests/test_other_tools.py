@@ -66,7 +66,8 @@ def test_torch_hub(noisy: tuple[np.ndarray, np.ndarray]) -> None:
             assert torch.equal(loaded(x, 0.1), nlrn.load(name)(x, 0.1))
     offered = {n: v for n, v in runpy.run_path(str(ROOT / "hubconf.py")).items() if callable(v) and n[0] != "_"}
     assert offered.keys() == {name.replace("-", "_") for name in nlrn.list_models()}
-    assert "PSNR in dB: Set12" in offered["denoise_gray_lite"].__doc__
+    assert "PSNR in dB:" in offered["denoise_gray_lite"].__doc__
+    assert "Set12" in offered["denoise_gray_lite"].__doc__
 
 
 def test_torch_hub_from_a_checkout_that_is_not_installed(tmp_path: Path) -> None:

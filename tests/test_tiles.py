@@ -109,9 +109,8 @@ def test_the_seams_of_the_models_that_ship_in_grey_levels(
     run = FusedNLRN(made, precision)
     y, x = torch.meshgrid(torch.arange(200.0), torch.arange(200.0), indexing="ij")
     picture = 0.5 + 0.2 * torch.sin(x * y / 300) + 0.2 * (torch.sin(x / 5 + y / 9) > 0)
-    noisy = picture.view(1, 1, 200, 200) + 0.1 * torch.randn(
-        1, 1, 200, 200, generator=torch.Generator().manual_seed(0)
-    )
+    noise = torch.randn(1, made.config.channels, 200, 200, generator=torch.Generator().manual_seed(0))
+    noisy = picture.view(1, 1, 200, 200) + 0.1 * noise
     memory = 150**2 * bytes_per_pixel(made.config, precision, CPU)
     seams = (tiled(run, made.config, noisy, memory, precision) - run(noisy, 0.1)).abs() * 255
     assert seams.max() < worst
