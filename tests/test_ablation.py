@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nlrn.network import NLRN, Config
-from nlrn.training import Settings
 from nlrn.training.ablation import BASE, ablate, draw, to_markdown, variants
+from nlrn.training.settings import Settings
 
 
 def scored(done: list[tuple[Config, int]]) -> "object":

@@ -30,3 +30,7 @@ def test_restoring_does_not_load_what_training_needs() -> None:
 def test_every_public_name_is_there() -> None:
     assert all(getattr(nlrn, name) is not None for name in nlrn.__all__)
     assert set(dir(nlrn)) >= {"__version__"}
+
+
+def test_the_settings_of_training_are_told_without_what_training_needs() -> None:
+    assert "lightning_fabric" not in modules_after("import nlrn.training.settings")

@@ -16,10 +16,10 @@ from PIL import Image
 
 from nlrn import models
 from nlrn.network import Config
-from nlrn.training import Settings, train
 from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
+from nlrn.training.loop import train
 from nlrn.training.optimizer import orthogonal
-from nlrn.training.settings import Schedule
+from nlrn.training.settings import Schedule, Settings
 
 TINY = Config(steps=3, filters=8, embedding=4, window=5, every=2, noise_map=True)
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}

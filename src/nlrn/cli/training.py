@@ -43,7 +43,8 @@ def _train(options: argparse.Namespace) -> int:
     from nlrn.network import Config
 
     try:
-        from nlrn.training import Settings, train
+        from nlrn.training.loop import train
+        from nlrn.training.settings import Settings
     except ModuleNotFoundError as error:
         print(f"nlrn: training needs {error.name}; install nlrn[train]", file=sys.stderr)
         return WRONG_USE

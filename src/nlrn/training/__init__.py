@@ -1,6 +1,1 @@
-"""Training an NLRN. Needs the extra ``nlrn[train]``."""
-
-from nlrn.training.loop import train
-from nlrn.training.settings import Settings
-
-__all__ = ["Settings", "train"]
+"""Training an NLRN: ``loop.train`` with ``settings.Settings``. Needs the extra ``nlrn[train]``."""
