@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nlrn import correlation
-from nlrn.correlation import choice, confined_attention, door, kernels, reference_attention
+from nlrn.correlation import (
+    LogitsInPlace,
+    choice,
+    confined_attention,
+    door,
+    kernels,
+    propagated_attention,
+    reference_attention,
+)
 from nlrn.correlation.tiled import tiled_attention
 from nlrn.network import NonLocalBlock
 
@@ -98,6 +106,121 @@ def test_larger_images(forced, sizes, window):
     # tiled_attention in float64 is the reference's equal (test_correlation.py), and quicker
     inputs = random_inputs(forced, *sizes, scale=0.3)
     assert_close(value_and_gradients(confined_attention, inputs, window), inputs, window, tiled_attention)
+
+
+def propagated(form, inputs: list[Tensor], window: int) -> tuple[list[Tensor], list[Tensor]]:
+    """What four recurrent steps attend, and the gradients of all that goes into them."""
+    outs = form([inputs[i : i + 3] for i in range(0, len(inputs), 3)], window)
+    weights = [torch.linspace(-1, 1, out.numel(), dtype=torch.float64).view(out.shape).to(out.dtype) for out in outs]
+    return [out.detach() for out in outs], list(torch.autograd.grad(outs, inputs, weights))
+
+
+def by_the_door(steps: list[list[Tensor]], window: int) -> list[Tensor]:
+    outs, carried = [], None
+    for q, k, v in steps:
+        out, carried = propagated_attention(q, k, v, window, carried)
+        outs.append(out)
+    return outs
+
+
+def by_concatenation(steps: list[list[Tensor]], window: int) -> list[Tensor]:
+    return [
+        tiled_attention(
+            torch.cat([q for q, _, _ in steps[: t + 1]], 1),
+            torch.cat([k for _, k, _ in steps[: t + 1]], 1),
+            v,
+            window,
+        )
+        for t, (_, _, v) in enumerate(steps)
+    ]
+
+
+@each_kernel
+@pytest.mark.parametrize(
+    ("sizes", "window"),
+    [
+        ((2, 24, 40, 33, 41), 15),
+        ((1, 64, 128, 26, 25), 45),  # the paper's network
+        ((1, 16, 16, 150, 21), 9),  # several parts and units
+        ((9, 16, 16, 70, 9), 7),  # as many images as share out the work
+        ((1, 16, 16, 2, 600), 999),  # one row of keys is longer than a chunk
+        ((2, 5, 3, 1, 1), 3),
+    ],
+)
+def test_a_map_of_logits_is_the_sum_of_all_steps(forced, sizes, window):
+    B, D, M, H, W = sizes
+    inputs = [
+        x.detach().requires_grad_()
+        for t in range(4)
+        for x in random_inputs(forced, B, D, M, H, W, scale=0.3 + 0.1 * t)
+    ]
+    outs, gradients = propagated(by_the_door, inputs, window)
+    exact = [x.detach().double().requires_grad_() for x in inputs]
+    wanted, wanted_gradients = propagated(by_concatenation, exact, window)
+    value, gradient = TOLERANCES[inputs[0].dtype]
+    for a, b in zip(outs, wanted, strict=True):
+        assert (a - b).abs().max() < value * b.abs().max()
+    for a, b in zip(gradients, wanted_gradients, strict=True):
+        assert a.dtype == inputs[0].dtype
+        assert (a - b).abs().max() <= gradient * b.abs().max().clamp(min=1)
+
+
+@each_kernel
+@torch.inference_mode()
+def test_a_map_in_place_is_the_same_map(forced):
+    steps = [[x.detach() for x in random_inputs(forced, 2, 16, 32, 40, 37, scale=0.2 + 0.1 * t)] for t in range(6)]
+    logits = LogitsInPlace(steps[0][2], 11, lambda count: torch.full((count,), 255, dtype=torch.uint8))
+    for (q, k, v), wanted in zip(steps, by_the_door(steps, 11), strict=True):
+        got = logits.attend(q, k, v)
+        # its map is of halves where what is multiplied is
+        torch.testing.assert_close(got, wanted, rtol=0, atol={torch.float32: 1e-5}.get(v.dtype, 2e-2))
+
+
+@each_kernel
+def test_a_map_gives_the_same_bits_for_any_number_of_threads(forced):
+    inputs = [x for t in range(4) for x in random_inputs(forced, 2, 16, 16, 70, 21, scale=0.2 + 0.1 * t)]
+    threads, results = torch.get_num_threads(), []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            outs, gradients = propagated(by_the_door, inputs, 9)
+            results.append([*outs, *gradients])
+    finally:
+        torch.set_num_threads(threads)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@one_kernel
+def test_a_map_is_read_only_by_those_who_can(forced):
+    """A step of another window, or by another kernel, starts from the queries and keys again."""
+    steps = [[x.detach() for x in random_inputs(forced, 1, 8, 16, 12, 13, scale=0.2 + 0.1 * t)] for t in range(4)]
+    carried = None
+    for q, k, v in steps[:3]:
+        _, carried = propagated_attention(q, k, v, 9, carried)
+    assert carried.map is not None
+    q, k, v = steps[3]
+    for window, kernel in ((5, forced), (9, "torch"), (9, "portable")):
+        with mock.patch.dict(os.environ, {choice.VARIABLE: kernel}):
+            got, _ = propagated_attention(q, k, v, window, carried)
+        wanted = by_concatenation([[x.double() for x in step] for step in steps], window)[3]
+        assert (got - wanted).abs().max() < TOLERANCES[v.dtype][0] * wanted.abs().max()
+
+
+@one_kernel
+@pytest.mark.parametrize("first", [True, False])
+def test_the_operator_with_a_map_is_sound(forced, first):
+    q, k, v = random_inputs(forced, 1, 5, 3, 6, 7)
+    before = None
+    if not first:
+        size = kernels.map_size(kernels.load(forced), v, 3)
+        before = torch.zeros(size, requires_grad=True)
+    torch.library.opcheck(
+        torch.ops.nlrn.propagated_attention.default,
+        (q, k, v, before, 3, forced),
+        # the order of a map, and what stands between its rows, is nobody's business but the kernel's
+        test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
+    )
 
 
 @each_kernel

@@ -16,6 +16,7 @@ CHANGES = [
     {"share": False},
     {"noise_map": False, "task": "sr"},
     {"channels": 3},
+    {"steps": 7},  # many blocks: by a map of logits
     *({"similarity": similarity} for similarity in SIMILARITIES[1:]),
 ]
 SIZES = [(1, 1), (2, 7), (3, 3), (19, 24)]
@@ -87,3 +88,12 @@ def test_it_is_a_copy(network) -> None:
         made.bodies[0].conv1.weight.zero_()
     assert torch.equal(fused(x, 0.1), before)
     assert not torch.equal(FusedNLRN(made)(x, 0.1), before)
+
+
+@torch.inference_mode()
+def test_a_map_that_was_used_before_does_not_matter(network) -> None:
+    made = network(steps=7, noise_map=False)
+    fused, x = FusedNLRN(made), torch.rand(1, 1, 20, 30)
+    first = fused(x)
+    fused(torch.full((2, 1, 40, 25), torch.nan))
+    assert torch.equal(fused(x), first)

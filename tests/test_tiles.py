@@ -227,9 +227,10 @@ print(peak() - before, make_plan(network.config, {side}, {side}, precision={prec
     [
         ({"steps": 6, "filters": 64, "embedding": 32, "window": 15, "every": 2, "noise_map": True}, 400),
         ({"steps": 4, "window": 9, "noise_map": True}, 200),
+        ({"steps": 7, "filters": 32, "embedding": 16, "window": 15, "noise_map": True}, 300),
         ({"steps": 2, "window": 5, "filters": 64, "similarity": "euclidean"}, 200),
     ],
-    ids=["lite", "paper's widths", "euclidean"],
+    ids=["lite", "paper's widths", "map of logits", "euclidean"],
 )
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_the_memory_is_as_predicted(fields, side: int, precision: torch.dtype) -> None:

@@ -148,7 +148,8 @@ def attention_at(
 
 def _weights(network: NLRN, carried: Carried, row: int, col: int, rows: slice, cols: slice) -> np.ndarray:
     """The weights of one pixel; the logits are those of all steps that the queries and keys were collected from."""
-    logits = torch.einsum("c,chw->hw", carried.q[0, :, row, col], carried.k[0, :, rows, cols])
+    q, k = torch.cat(carried.queries, 1)[0], torch.cat(carried.keys, 1)[0]
+    logits = torch.einsum("c,chw->hw", q[:, row, col], k[:, rows, cols])
     if network.config.similarity.endswith("dot"):
         weights = logits / logits.numel()
     else:

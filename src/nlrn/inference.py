@@ -5,7 +5,8 @@
   input with zeros and not with the shift, the bias at the border of the image is another one than inside.
 - Fresh memory costs more than the arithmetic on it (a page fault for every 4 KB), so every result is written into
   memory that is there: steps, and tiles after one another, use the same few buffers.
-- Queries and keys of all steps lie side by side from the start; a step fills in its own.
+- Queries and keys of all steps lie side by side from the start; a step fills in its own. Where they would be many,
+  one map of logits takes their place.
 """
 
 from typing import NamedTuple, cast
@@ -14,11 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlrn.correlation import Carried, confined_attention, implementation
+from nlrn.correlation import Carried, LogitsInPlace, confined_attention, implementation, map_bytes
 from nlrn.correlation.kernels import KERNELS
 from nlrn.network import NLRN, Config, NonLocalBlock, _Body, _Norms
 
 _PAD = [1, 1]
+_MANY = 6
+"""From so many non-local blocks on a map of logits is quicker, also where it makes tiles smaller."""
 
 
 class _Step(NamedTuple):
@@ -109,7 +112,7 @@ class FusedNLRN:
         y.copy_(F.conv2d(seen, self.head, self.head_bias, padding=1))
         scale, shift = self.first
         torch.mul(y, scale, out=features).add_(shift).relu_()
-        carried: Carried | None = None
+        carried: Carried | LogitsInPlace | None = None
         for t, step in enumerate(self.steps):
             if step.block is not None:
                 carried = self._attend(t, step, features, between, carried)
@@ -120,24 +123,31 @@ class FusedNLRN:
         return x + F.conv2d(features, self.tail, self.tail_bias, padding=1)
 
     def _attend(
-        self, t: int, step: _Step, features: Tensor, values: Tensor, carried: Carried | None
-    ) -> Carried | None:
-        block = cast(NonLocalBlock, step.block)
+        self, t: int, step: _Step, features: Tensor, values: Tensor, carried: Carried | LogitsInPlace | None
+    ) -> Carried | LogitsInPlace | None:
+        block, propagate = cast(NonLocalBlock, step.block), self.config.propagate
         if len(step.projections) != 3:
             # similarities that the paper compares with: as they are defined
             seen = features.to(block.g.weight.dtype, copy=True)  # for it may be carried on as it is
-            attended, carried = block.propagate(seen, carried if self.config.propagate else None)
+            attended, carried = block.propagate(seen, cast("Carried | None", carried) if propagate else None)
             features.copy_(attended)
             return carried
+        softmax = not block.similarity.endswith("dot")
+        if carried is None and _adds_up(self.config) and softmax and map_bytes(values, block.window):
+            carried = LogitsInPlace(values, block.window, self._take_bytes)
         size = (features.shape[0], *features.shape[2:])
-        depth, place = self.config.embedding, t // self.config.every if self.config.propagate else 0
-        places = -(-self.config.steps // self.config.every) if self.config.propagate else 1
+        kept = propagate and carried is None
+        depth, place = self.config.embedding, t // self.config.every if kept else 0
+        places = -(-self.config.steps // self.config.every) if kept else 1
         q, k = (self._take(name, size, places * depth) for name in ("queries", "keys"))
         here = slice(place * depth, (place + 1) * depth)
         for (matrix, bias), into in zip(step.projections, (q[:, here], k[:, here], values), strict=True):
             torch.addmm(bias, _pixels(features), matrix, out=_pixels(into))
+        if isinstance(carried, LogitsInPlace):
+            features += carried.attend(q, k, values)
+            return carried
         known = slice(0, here.stop)
-        normalize = "mean" if block.similarity.endswith("dot") else "softmax"
+        normalize = "softmax" if softmax else "mean"
         features += confined_attention(q[:, known], k[:, known], values, block.window, normalize=normalize)
         return None
 
@@ -153,6 +163,12 @@ class FusedNLRN:
         if relu:
             into.relu_()
 
+    def _take_bytes(self, count: int) -> Tensor:
+        if "logits" not in self._memory or self._memory["logits"].numel() < count:
+            self._memory.pop("logits", None)
+            self._memory["logits"] = torch.empty(count, dtype=torch.uint8, device=self.device)
+        return self._memory["logits"][:count]
+
     def _take(self, name: str, size: tuple[int, ...], channels: int) -> Tensor:
         """A buffer [B, C, H, W], channels_last, with whatever was in it; the same memory for the same name."""
         B, H, W = size
@@ -165,12 +181,16 @@ class FusedNLRN:
 
 def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) -> int:
     """Working memory for each pixel of an image, as tests/test_tiles.py measures it."""
-    blocks = len(range(0, config.steps, config.every)) if config.every else 0
+    blocks = _blocks(config)
     depth = blocks if config.propagate else min(blocks, 1)
-    embedded = "embedded" in config.similarity
+    embedded, logits = "embedded" in config.similarity, 0
+    if _adds_up(config) and config.similarity.endswith("embedded-gaussian"):
+        side = 512  # nearly all pixels of a large image have whole windows
+        like = torch.empty(1, config.filters, side, side, dtype=dtype, device=device)  # never touched, so never there
+        logits = map_bytes(like, config.window) // side**2
     if embedded:
-        depth *= config.embedding
-        held = dtype.itemsize * (4 * config.filters + 2 * depth)
+        depth = config.embedding * (1 if logits else depth)
+        held = dtype.itemsize * (4 * config.filters + 2 * depth) + logits
     else:
         depth *= config.filters + 1
         held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 6 * config.filters)
@@ -180,6 +200,14 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
     return (held + copied + 4 * 10 * (config.channels + 1)) * 5 // 4  # of what is freed not all can be used again
+
+
+def _blocks(config: Config) -> int:
+    return len(range(0, config.steps, config.every)) if config.every else 0
+
+
+def _adds_up(config: Config) -> bool:
+    return config.propagate and _blocks(config) >= _MANY
 
 
 def _can_accumulate(dtype: torch.dtype) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nlrn import models
-from nlrn.correlation import confined_attention
+from nlrn.correlation import LogitsInPlace, confined_attention
 from nlrn.correlation.choice import VARIABLE
 from nlrn.device import choose_precision
 from nlrn.network import NLRN, Config
@@ -181,6 +181,7 @@ def _shares(call: Callable[[], object]) -> dict[str, float]:
     watch = _Stopwatch()
     with (
         mock.patch("nlrn.inference.confined_attention", watch.correlation(confined_attention)),
+        mock.patch("nlrn.inference.LogitsInPlace.attend", watch.correlation(LogitsInPlace.attend)),
         watch,
     ):
         total = _seconds(call)

@@ -5,15 +5,17 @@ The definition is :mod:`nlrn.correlation.reference`; everything faster is tested
 """
 
 from nlrn.correlation.choice import available, describe, implementation
-from nlrn.correlation.door import Carried, confined_attention, propagated_attention
+from nlrn.correlation.door import Carried, LogitsInPlace, confined_attention, map_bytes, propagated_attention
 from nlrn.correlation.reference import reference_attention
 
 __all__ = [
     "Carried",
+    "LogitsInPlace",
     "available",
     "confined_attention",
     "describe",
     "implementation",
+    "map_bytes",
     "propagated_attention",
     "reference_attention",
 ]

@@ -1,13 +1,13 @@
 """The C++ kernels: which of them this machine can run, and how they are called.
 
-Each instruction set is a shared library of its own with two C functions, ``native/attention.h``. They know
+Each instruction set is a shared library of its own with a few C functions, ``native/attention.h``. They know
 nothing of Python or PyTorch, so one build serves every version of both. Where they were not built (no compiler
 at installation) this package works without them, slower.
 """
 
 import ctypes
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -52,6 +52,9 @@ def load(kernel: str) -> ctypes.CDLL | None:
     strided = (pointer, size) * 3
     library.nlrn_attention_forward.argtypes = (*strided, *(pointer,) * 2, *(size,) * 6, threads)
     library.nlrn_attention_backward.argtypes = (*strided, *(pointer,) * 6, *(size,) * 6, threads)
+    library.nlrn_map_size.argtypes, library.nlrn_map_size.restype = (size,) * 5, size
+    library.nlrn_map_forward.argtypes = (*strided, *(pointer,) * 4, threads, *(size,) * 6, threads)
+    library.nlrn_map_backward.argtypes = (*strided, *(pointer,) * 9, *(size,) * 6, threads)
     return library
 
 
@@ -89,12 +92,14 @@ def _channels_first(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-def _call(function: Callable[..., int], inputs: list[Tensor], others: list[Tensor], window: int) -> None:
-    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous) and the sizes."""
+def _call(
+    function: Callable[..., int], inputs: list[Tensor], others: Sequence[Tensor | None], window: int, *flags: int
+) -> None:
+    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none), flags and the sizes."""
     q, _, v = inputs
     strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
     sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
-    if function(*strided, *(x.data_ptr() for x in others), *sizes):
+    if function(*strided, *(None if x is None else x.data_ptr() for x in others), *flags, *sizes):
         raise MemoryError("not enough memory for the scratch space of the correlation")
 
 
@@ -112,11 +117,62 @@ def backward(
     library: Any, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of q, k and v, channels_last, from that of ``out`` and what :func:`forward` returned."""
+    return _differentiate(library.nlrn_attention_backward, (grad, q, k, v, out), [lse], [], window)
+
+
+def _differentiate(
+    function: Callable[..., int],
+    images: tuple[Tensor, ...],
+    kept: list[Tensor],
+    more: list[Tensor | None],
+    window: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    grad, q, k, v, out = images
     D, M = q.shape[1], v.shape[1]
     q, k, v = (_pixel_major(x) for x in (q, k, v))
     out, grad = (_pixel_major(x).contiguous() for x in (out, grad))
     # those of keys and values are sums over many tiles
     dq, dk, dv = q.new_empty(q.shape), *(x.new_empty(x.shape, dtype=torch.float32) for x in (k, v))
     if q.numel() and v.numel():
-        _call(library.nlrn_attention_backward, [q, k, v], [out, lse, grad, dq, dk, dv], window)
+        _call(function, [q, k, v], [out, *kept, grad, dq, dk, dv, *more], window)
     return _channels_first(dq, D), _channels_first(dk.to(k.dtype), D), _channels_first(dv.to(v.dtype), M)
+
+
+def map_size(library: Any, v: Tensor, window: int) -> int:
+    """Numbers in the map of logits that :func:`map_forward` carries on: about window^2 for each pixel."""
+    B, M, H, W = v.shape
+    return int(library.nlrn_map_size(B, H, W, M + -M % _LANES, window)) if v.numel() else 0
+
+
+def map_forward(
+    library: Any, q: Tensor, k: Tensor, v: Tensor, before: Tensor | None, after: Tensor, window: int
+) -> tuple[Tensor, Tensor]:
+    """As :func:`forward`, with the logits of ``before`` added, if it is given; ``after`` gets all of them.
+
+    The maps are float32, or float16 for a kernel that multiplies bf16, and may be one and the same.
+    """
+    channels = v.shape[1]
+    q, k, v = (_pixel_major(x) for x in (q, k, v))
+    out, lse = v.new_empty(v.shape), q.new_empty(q.shape[:3], dtype=torch.float32)
+    if out.numel() and lse.numel():
+        half = int(after.dtype == torch.float16)
+        _call(library.nlrn_map_forward, [q, k, v], [out, lse, before, after], window, half)
+    return _channels_first(out, channels), lse
+
+
+def map_backward(
+    library: Any,
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    logits: Tensor,
+    later: Tensor | None,
+    earlier: Tensor | None,
+    window: int,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`backward`; ``earlier`` gets the gradient of the map before, from ``later``, that of the map after."""
+    images = (grad, q, k, v, out)
+    return _differentiate(library.nlrn_map_backward, images, [lse], [logits, later, earlier], window)

@@ -61,3 +61,82 @@ def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ..
 
 
 attend.register_autograd(_differentiate, setup_context=_remember)
+
+
+@torch.library.custom_op("nlrn::propagated_attention", mutates_args=())
+def attend_with_map(
+    q: Tensor, k: Tensor, v: Tensor, before: Tensor | None, window: int, kernel: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As :func:`attend`, with the map of logits of the steps before added; returns the map of all steps too."""
+    library = _library(kernel)
+    after = torch.empty(kernels.map_size(library, v, window))
+    return *kernels.map_forward(library, q, k, v, before, after, window), after
+
+
+@torch.library.custom_op("nlrn::propagated_attention_backward", mutates_args=())
+def attend_with_map_backward(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    logits: Tensor,
+    later: Tensor | None,
+    first: bool,
+    window: int,
+    kernel: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The gradients of q, k, v and of the map before (empty where this is the first)."""
+    earlier = logits.new_empty(0 if first else logits.shape[0])
+    gradients = kernels.map_backward(
+        _library(kernel), grad, q, k, v, out, lse, logits, later, None if first else earlier, window
+    )
+    return *gradients, earlier
+
+
+@attend_with_map.register_fake
+def _(
+    q: Tensor, k: Tensor, v: Tensor, before: Tensor | None, window: int, kernel: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    out, lse = _like(v), q.new_empty((q.shape[0], q.shape[2], q.shape[3]), dtype=torch.float32)
+    size = before.shape[0] if before is not None else torch.library.get_ctx().new_dynamic_size()
+    return out, lse, q.new_empty(size, dtype=torch.float32)
+
+
+@attend_with_map_backward.register_fake
+def _(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    logits: Tensor,
+    later: Tensor | None,
+    first: bool,
+    window: int,
+    kernel: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return _like(q), _like(k), _like(v), logits.new_empty(0 if first else logits.shape[0])
+
+
+def _remember_map(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    q, k, v, before, ctx.window, ctx.kernel = inputs
+    ctx.first = before is None
+    ctx.set_materialize_grads(False)  # a map that no later step reads has no gradient
+    ctx.save_for_backward(q, k, v, *output)
+
+
+def _differentiate_map(
+    ctx: Any, grad: Tensor | None, _: Tensor | None, later: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    q, k, v, out, lse, logits = ctx.saved_tensors
+    dq, dk, dv, earlier = attend_with_map_backward(
+        torch.zeros_like(out) if grad is None else grad,
+        q, k, v, out, lse, logits, later, ctx.first, ctx.window, ctx.kernel,
+    )  # fmt: skip
+    return dq, dk, dv, None if ctx.first else earlier, None, None
+
+
+attend_with_map.register_autograd(_differentiate_map, setup_context=_remember_map)

@@ -7,6 +7,12 @@
 
 namespace {
 
+// Of a step that carries logits on: its own logits, the gradient that the next step has for them (may be null) and
+// the one that it has for the step before (may be null)
+struct BackwardLogs {
+    Logs logits, later, earlier;
+};
+
 struct BackwardImages {
     Image<const float> q, k, v, out, dout, lse;
     Image<float> dq, dk, dv;
@@ -38,6 +44,7 @@ class Backward {
     Strip keys_to_gather;
     Rows q_to_scatter, dout_to_scatter; // of a group of tiles
     Floats p, ds, ds_to_gather;         // of one tile
+    Floats carried, total;              // of one tile, where logits are carried: they and their gradient
     Floats dq, lse, delta;              // of a group of tiles
     std::unique_ptr<const float*[]> q, dout;
 
@@ -47,21 +54,22 @@ class Backward {
           q_to_scatter(s.group * s.most_queries(), s.D), dout_to_scatter(s.group * s.most_queries(), s.M),
           p(zeros(s.most_queries() / CELL * ldp)), ds(zeros(s.most_queries() / CELL * ldp)),
           ds_to_gather(zeros(CELL == 1 ? 0 : s.most_queries() * (ldp / CELL))),
+          carried(zeros(s.most_queries() * ldp)), total(zeros(s.most_queries() * ldp)),
           dq(zeros(s.group * s.most_queries() * s.D)), lse(zeros(s.group * s.most_queries())),
           delta(zeros(s.group * s.most_queries())), q(new const float*[s.group * s.most_queries()]),
           dout(new const float*[s.group * s.most_queries()]) {}
 
     // the queries of a band in the rows y0 to y1
-    void run(const Band& band, int64_t y0, int64_t y1, const BackwardImages& images) {
+    void run(const Band& band, int64_t y0, int64_t y1, const BackwardImages& images, BackwardLogs logs) {
         bias.set(s, band);
         sweep(
             s, band, y0, y1, [&](const Tile& tile, int64_t at) { begin(tile, at, images); },
             [&](int64_t y, int64_t end) {
-                keys.fill(images.k, band, y, end);
+                if (!logs.logits) keys.fill(images.k, band, y, end);
                 values.fill(images.v, band, y, end);
                 keys_to_gather.fill(images.k, band, y, end);
             },
-            [&](const Tile& tile, int64_t at, Span rows) { differentiate(band, tile, at, rows, images); },
+            [&](const Tile& tile, int64_t at, Span rows) { differentiate(band, tile, at, rows, images, logs); },
             [&](const Tile& tile, int64_t at) { finish(tile, at, images); });
     }
 
@@ -85,17 +93,32 @@ class Backward {
         std::fill_n(dq.get() + at * s.D, tile.rows * s.D, 0.0f);
     }
 
-    void differentiate(const Band& band, const Tile& tile, int64_t at, Span rows, const BackwardImages& images) {
-        const Run k_run = keys.from_row(rows.from), v_run = values.from_row(rows.from);
-        const int64_t skip = k_run.skip, end = skip + (rows.to - rows.from) * band.cols();
-        const Chunk chunk(band, tile, bias, rows, skip);
+    void differentiate(const Band& band, const Tile& tile, int64_t at, Span rows, const BackwardImages& images,
+                       BackwardLogs& logs) {
+        const Run v_run = values.from_row(rows.from), k_run = logs.logits ? v_run : keys.from_row(rows.from);
+        const int64_t skip = v_run.skip, end = skip + (rows.to - rows.from) * band.cols();
+        const int64_t lanes = lanes_of(band, rows, skip);
+        Chunk chunk(band, tile, bias, rows, skip);
+        int64_t depth = s.D / CELL;
+        if (logs.logits) {
+            logs.logits.read(carried.get(), ldp, tile.rows, lanes);
+            chunk.go_on_from(carried.get(), ldp, tile.rows);
+            depth = 0;
+            if (logs.later)
+                logs.later.read(total.get(), ldp, tile.rows, lanes);
+            else
+                std::fill_n(total.get(), tile.rows * ldp, 0.0f);
+        }
         const Map weights{p.get(), nullptr, ldp}, gradients{ds.get(), ds_to_gather.get(), ldp};
         chunk.each(end, [&](const auto& block, int64_t lane, int64_t vectors) {
             const int64_t first = at + block.first;
-            slopes(block.rows, vectors)(q.get() + first, k_run.data + lane, keys.ld, s.D / CELL, chunk.biases(block),
-                                        lane, lse.get() + first, dout.get() + first, v_run.data + lane, values.ld,
-                                        s.M / CELL, delta.get() + first, weights, gradients, block.first);
+            slopes(block.rows, vectors)(q.get() + first, k_run.data + lane, keys.ld, depth, chunk.biases(block), lane,
+                                        lse.get() + first, dout.get() + first, v_run.data + lane, values.ld,
+                                        s.M / CELL, delta.get() + first,
+                                        logs.logits ? total.get() + block.first * ldp : nullptr, ldp, weights,
+                                        gradients, block.first);
         });
+        if (logs.earlier) logs.earlier.write(total.get(), ldp, tile.rows, lanes);
         const Split channels(s.D / LANES, BLOCK_VECTORS);
         for (const auto& block : chunk) {
             gradients.trim(block.first, block.rows, block.begin, block.end);

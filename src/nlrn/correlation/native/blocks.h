@@ -57,13 +57,13 @@ struct Logits {
 };
 
 // The weights again, from the logarithm (base 2) of their sum: P = 2^(S - lse), and the gradient of the logits:
-// dS = P (dO V^T - delta)
+// dS = P (dO V^T - delta) + what `total` has of later steps, where it is not null; it then gets the sum
 template <int ROWS, int VECTORS>
 struct Slopes {
     // D and M in cells; `row`: the place of the first query in p and ds
     static void run(const float* const* q, const float* k, int64_t ldk, int64_t D, const float* const* bias,
                     int64_t at, const float* lse, const float* const* dout, const float* v, int64_t ldv, int64_t M,
-                    const float* delta, const Map& p, const Map& ds, int64_t row) {
+                    const float* delta, float* total, int64_t ldt, const Map& p, const Map& ds, int64_t row) {
         Vector weight[ROWS][VECTORS], acc[ROWS][VECTORS];
 #pragma GCC unroll 8
         for (int i = 0; i < ROWS; i++)
@@ -85,6 +85,16 @@ struct Slopes {
         for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
             for (int j = 0; j < VECTORS; j++) acc[i][j] *= weight[i][j];
+        if (total) {
+#pragma GCC unroll 8
+            for (int i = 0; i < ROWS; i++)
+#pragma GCC unroll 8
+                for (int j = 0; j < VECTORS; j++) {
+                    float* t = total + i * ldt + at + j * LANES;
+                    acc[i][j] += load(t);
+                    store(t, acc[i][j]);
+                }
+        }
         ds.keep(row, at, acc);
     }
 };

@@ -55,15 +55,16 @@ class Forward {
           attended(zeros(s.group * s.most_queries() * s.M)), top(zeros(s.group * s.most_queries())),
           total(zeros(s.group * s.most_queries())), q(new const float*[s.group * s.most_queries()]) {}
 
-    void run(const Band& band, const ForwardImages& images) {
+    // the queries of a band in the rows y0 to y1; `before` and `after`: the logits of the steps so far
+    void run(const Band& band, int64_t y0, int64_t y1, const ForwardImages& images, Logs before, Logs after) {
         bias.set(s, band);
         sweep(
-            s, band, 0, s.H, [&](const Tile& tile, int64_t at) { begin(tile, at, images); },
+            s, band, y0, y1, [&](const Tile& tile, int64_t at) { begin(tile, at, images); },
             [&](int64_t y, int64_t end) {
                 keys.fill(images.k, band, y, end);
                 values.fill(images.v, band, y, end);
             },
-            [&](const Tile& tile, int64_t at, Span rows) { attend(band, tile, at, rows); },
+            [&](const Tile& tile, int64_t at, Span rows) { attend(band, tile, at, rows, before, after); },
             [&](const Tile& tile, int64_t at) { finish(tile, at, images); });
     }
 
@@ -76,15 +77,20 @@ class Forward {
         std::fill_n(total.get() + at, tile.rows, 0.0f);
     }
 
-    void attend(const Band& band, const Tile& tile, int64_t at, Span rows) {
+    void attend(const Band& band, const Tile& tile, int64_t at, Span rows, Logs& before, Logs& after) {
         const Run run = keys.from_row(rows.from);
-        const Chunk chunk(band, tile, bias, rows, run.skip);
-        const int64_t end = run.skip + (rows.to - rows.from) * band.cols();
+        Chunk chunk(band, tile, bias, rows, run.skip);
+        const int64_t end = run.skip + (rows.to - rows.from) * band.cols(), lanes = lanes_of(band, rows, run.skip);
         float* weights = logits_of_tile.get();
+        if (before) {
+            before.read(weights, lds, tile.rows, lanes);
+            chunk.go_on_from(weights, lds, tile.rows);
+        }
         chunk.each(end, [&](const auto& block, int64_t lane, int64_t vectors) {
             logits(block.rows, vectors)(q.get() + at + block.first, run.data + lane, keys.ld, s.D / CELL,
                                         chunk.biases(block), lane, weights + block.first * lds + lane, lds);
         });
+        if (after) after.write(weights, lds, tile.rows, lanes);
         const Split channels(s.M / LANES, BLOCK_VECTORS);
         for (const auto& block : chunk) {
             const int64_t skip = block.begin % LANES, lane = block.begin - skip;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <vector>
 
 #include "blocks.h"
 
@@ -175,6 +176,10 @@ class Chunk {
                                    skip + (seen.to - keys.from) * band.cols()};
         }
     }
+    // Logits of earlier steps, which have the biases in them, in place of the biases
+    void go_on_from(const float* s, int64_t lds, int64_t rows) {
+        for (int64_t i = 0; i < rows; i++) bias_of_row[i] = s + i * lds;
+    }
     const Block* begin() const { return blocks; }
     const Block* end() const { return blocks + count; }
     const float* const* biases(const Block& block) const { return bias_of_row + block.first; }
@@ -219,5 +224,71 @@ void sweep(const Shape& s, const Band& band, int64_t y0, int64_t y1, Begin begin
         for (int64_t i = 0; i < count; i++) finish(tile(i), i * each);
     }
 }
+
+// Horizontal parts of an image, at least as high as their keys reach to either side together: every other part has
+// its keys to itself.
+Split parts_of(const Shape& s) {
+    return Split::in_parts(s.H, std::max<int64_t>(1, s.H / std::max<int64_t>(2 * s.reach_y, 32)));
+}
+
+// The lanes in which the keys of some rows stand
+int64_t lanes_of(const Band& band, Span rows, int64_t skip) {
+    return (skip + (rows.to - rows.from) * band.cols() + LANES - 1) / LANES * LANES;
+}
+
+// A map of logits, carried from call to call: those of each tile and chunk as they come in the sweep, [query][lane]
+class Layout {
+    int64_t bands;
+    std::vector<int64_t> first; // of each part and band
+
+  public:
+    int64_t count = 0; // numbers for an image
+
+    explicit Layout(const Shape& s) : bands(s.bands().parts) {
+        const Split parts = parts_of(s);
+        for (int64_t part = 0; part < parts.parts; part++)
+            for (int64_t i = 0; i < bands; i++) {
+                const Band band(s, i);
+                int64_t row = 0;
+                first.push_back(count);
+                sweep(
+                    s, band, parts[part], parts[part + 1], [](const Tile&, int64_t) {},
+                    [&](int64_t y, int64_t) { row = y; },
+                    [&](const Tile& tile, int64_t, Span rows) {
+                        count += tile.rows * lanes_of(band, rows, (rows.from - row) * band.cols() % LANES);
+                    },
+                    [](const Tile&, int64_t) {});
+            }
+    }
+    int64_t of(int64_t part, int64_t band) const { return first[part * bands + band]; }
+};
+
+// What a call reads of a map, or writes to one; null where there is none. Numbers are floats, or halves.
+class Logs {
+    char* at;
+    bool half;
+
+    int64_t bytes(int64_t numbers) const { return numbers * (half ? 2 : 4); }
+
+  public:
+    Logs(void* map, bool half, int64_t first) : at(static_cast<char*>(map)), half(half) {
+        if (at) at += bytes(first);
+    }
+    explicit operator bool() const { return at; }
+    void read(float* s, int64_t lds, int64_t rows, int64_t lanes) {
+        for (int64_t i = 0; i < rows; i++, at += bytes(lanes))
+            if (half)
+                widen(at, s + i * lds, lanes);
+            else
+                std::memcpy(s + i * lds, at, 4 * lanes);
+    }
+    void write(const float* s, int64_t lds, int64_t rows, int64_t lanes) {
+        for (int64_t i = 0; i < rows; i++, at += bytes(lanes))
+            if (half)
+                narrow(s + i * lds, at, lanes);
+            else
+                std::memcpy(at, s + i * lds, 4 * lanes);
+    }
+};
 
 }  // namespace

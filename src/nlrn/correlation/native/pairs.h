@@ -64,6 +64,17 @@ INLINE void pair_up(const float* a, const float* b, float* to, int64_t channels)
         _mm512_storeu_si512(to + c, _mm512_or_si512(wide(a + c / 2), _mm512_slli_epi32(wide(b + c / 2), 16)));
 }
 
+// Floats from and to IEEE halves: for logits, of which bf16 would keep too little
+INLINE void widen(const char* from, float* to, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES)
+        _mm512_storeu_ps(to + i, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 2 * i))));
+}
+INLINE void narrow(const float* from, char* to, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES)
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 2 * i),
+                            _mm512_cvtps_ph(_mm512_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+}
+
 // A number for each query and key of a tile, in the order in which the products read it
 class Map {
     float* for_scatter; // [pair of queries][key]

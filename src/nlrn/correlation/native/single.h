@@ -45,6 +45,10 @@ INLINE void write(const float* from, float factor, float* to, int64_t channels) 
     for (int64_t c = 0; c < channels; c += LANES) store(to + c, load(from + c) * factor);
 }
 
+// Maps of halves are for the kernels that multiply halves
+INLINE void widen(const char*, float*, int64_t) {}
+INLINE void narrow(const float*, char*, int64_t) {}
+
 // A number for each query and key of a tile, in the order in which the products read it: here the same for both
 class Map {
     float* data; // [query][key]
