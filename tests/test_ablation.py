@@ -6,17 +6,18 @@ import pytest
 
 from nlrn.network import NLRN, Config
 from nlrn.training.ablation import BASE, ablate, draw, to_markdown, variants
+from nlrn.training.loop import Outcome
 from nlrn.training.settings import Settings
 
 
 def scored(done: list[tuple[Config, int]]) -> "object":
     """A trainer that trains nothing: three steps are nearly as good as six, all else is 1 dB worse or better."""
 
-    def run(config: Config, settings: Settings) -> float:
+    def run(config: Config, settings: Settings) -> Outcome:
         done.append((config, settings.seed))
         if config == BASE:
-            return 28.0
-        return 27.98 if config.steps == 3 else 29.0 if config.steps == 12 else 27.0
+            return Outcome(28.0, True)
+        return Outcome(27.98 if config.steps == 3 else 29.0 if config.steps == 12 else 27.0, True)
 
     return run
 
@@ -37,9 +38,9 @@ def test_an_interrupted_one_goes_on(tmp_path: Path) -> None:
     done: list[tuple[Config, int]] = []
     run = scored(done)
 
-    def interrupted(config: Config, settings: Settings) -> float:
+    def interrupted(config: Config, settings: Settings) -> Outcome:
         if len(done) == 5:
-            raise KeyboardInterrupt
+            return Outcome(20.0, False)  # SIGTERM: scored before its end
         return run(config, settings)  # type: ignore[operator,no-any-return]
 
     with pytest.raises(KeyboardInterrupt):

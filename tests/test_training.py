@@ -66,7 +66,8 @@ def test_resumed_is_the_same_as_straight(photos: Path, tmp_path: Path) -> None:
 
 
 def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
-    best = train(TINY, tiny(photos, tmp_path / "out"))
+    best, finished = train(TINY, tiny(photos, tmp_path / "out"))
+    assert finished
     network = models.load(tmp_path / "out")
     assert network.config == TINY
     card = json.loads((tmp_path / "out" / models.CARD).read_text())
@@ -76,7 +77,7 @@ def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
 
 
 def test_another_network_cannot_resume(photos: Path, tmp_path: Path) -> None:
-    train(TINY, tiny(photos, tmp_path / "out", minutes=0.0))
+    assert not train(TINY, tiny(photos, tmp_path / "out", minutes=0.0)).finished
     with pytest.raises(ValueError, match="another network"):
         train(replace(TINY, window=7), tiny(photos, tmp_path / "out"))
 
@@ -138,7 +139,7 @@ def test_two_processes_are_one_with_the_double_batch(photos: Path, tmp_path: Pat
 def test_it_learns_to_denoise(photos: Path, tmp_path: Path) -> None:
     settings = tiny(photos, tmp_path / "out", iterations=400, validate=400, batch=8, patch=24)
     before = np.mean([20 * np.log10(255 / s) for s in (15, 25, 50)])
-    assert train(TINY, settings) > before + 4
+    assert train(TINY, settings).psnr > before + 4
 
 
 def test_patches_are_pieces_of_the_images_in_all_eight_positions() -> None:

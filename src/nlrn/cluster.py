@@ -114,6 +114,10 @@ class _Notes(logging.Handler):
 
 def _start(ray: Any, workers: int | None) -> None:
     """Connect to the cluster of RAY_ADDRESS, or start Ray here; its files go to the system's temporary folder."""
+    # Ray Data tells of its plans at the level INFO, of progress bars that are off at WARNING; ours are there
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # an "error" for every worker that could not start again if its model were gone, which the driver holds
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     here = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers, "include_dashboard": False}
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **here)
 

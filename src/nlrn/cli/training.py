@@ -48,8 +48,8 @@ def _train(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         print(f"nlrn: training needs {error.name}; install nlrn[train]", file=sys.stderr)
         return WRONG_USE
-    best = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
-    print(f"best validation PSNR {best:.2f} dB; weights in {options.out}")
+    outcome = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
+    print(f"best validation PSNR {outcome.psnr:.2f} dB; weights in {options.out}")
     return DONE
 
 

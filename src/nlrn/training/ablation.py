@@ -13,7 +13,7 @@ from statistics import fmean
 
 from nlrn.files import write_json, write_whole
 from nlrn.network import NLRN, SIMILARITIES, Config
-from nlrn.training.loop import train
+from nlrn.training.loop import Outcome, train
 from nlrn.training.settings import Settings
 
 BASE = Config(steps=6, filters=32, embedding=16, window=15)
@@ -25,7 +25,7 @@ _WHOLE = 1023
 _CLOSE = 0.05
 _SEEDS = 3
 
-Run = Callable[[Config, Settings], float]
+Run = Callable[[Config, Settings], Outcome]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def ablate(
         data: folders of training images.
         out: where the runs, ``ablation.json`` and the training files go.
         iterations, batch: the length of each run, and patches of 33 x 33 in a batch.
-        run: trains one network and returns its validation PSNR.
+        run: trains one network.
         say: told what comes next.
 
     Returns:
@@ -95,6 +95,7 @@ def ablate(
 
     Raises:
         ValueError: data that cannot be trained with.
+        KeyboardInterrupt: a run was told to stop (SIGTERM).
     """
     out.mkdir(parents=True, exist_ok=True)
     record = out / "ablation.json"
@@ -109,7 +110,10 @@ def ablate(
                 validate=iterations,
             )  # fmt: skip
             say(f"{variant.question} {variant.answer}, seed {len(found)}")
-            found.append(run(variant.config, settings))
+            outcome = run(variant.config, settings)
+            if not outcome.finished:  # whoever ended it wants all of this to end
+                raise KeyboardInterrupt
+            found.append(outcome.psnr)
             write_json(record, scores)
         return found[:seeds]
 

@@ -1,6 +1,7 @@
 """Training: one straight script on Lightning Fabric, for a CPU, a GPU, or several of them on several machines."""
 
 import time
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -26,15 +27,21 @@ from nlrn.training.settings import Schedule, Settings
 from nlrn.training.weights import Average, freeze_norms, take_weights, warm_new_norms, with_steps
 
 
-def train(config: Config, settings: Settings) -> float:
+class Outcome(NamedTuple):
+    """What became of a run."""
+
+    psnr: float
+    """The best of validation, in dB, mean over noise levels or scales."""
+    finished: bool
+    """False where it was told to stop before its last iteration."""
+
+
+def train(config: Config, settings: Settings) -> Outcome:
     """Train a network, or go on with the run whose checkpoint lies in ``settings.out``.
 
     Leaves there ``checkpoint.pt`` (everything needed to resume exactly), ``model.safetensors`` with ``config.json``
     (the averaged weights of the best validation), ``metrics.jsonl`` and TensorBoard files. A time limit or SIGTERM
     ends the run early, saved.
-
-    Returns:
-        The best validation PSNR, in dB, mean over noise levels or scales.
 
     Raises:
         ValueError: settings or data that cannot be trained with.
@@ -63,7 +70,9 @@ def train(config: Config, settings: Settings) -> float:
     patches = Patches(training, fabric.device)
     if patches.smallest < settings.patch + 40 * luma:
         raise ValueError(f"a training image is only {patches.smallest} pixels wide or high; use a smaller --patch")
-    levels = settings.scales if luma else tuple(s for s in (15, 25, 50) if s <= settings.sigmas[1])
+    lowest, highest = settings.sigmas
+    usual = tuple(s for s in (15, 25, 50) if lowest <= s <= highest)
+    levels = settings.scales if luma else usual or (round((lowest + highest) / 2),)
     validation = validation_sets(held_out, config.task, levels, fabric.device)
 
     network = NLRN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
@@ -73,7 +82,7 @@ def train(config: Config, settings: Settings) -> float:
     peaks = [group["lr"] for o in optimizers for group in o.param_groups]
     wrapped, *optimizers = fabric.setup(network, *optimizers)
     average, schedule = Average(network, settings.decay), Schedule(settings, config)
-    first, best, before = 0, 0.0, schedule.steps(0)
+    first, best, before, done = 0, 0.0, schedule.steps(0), 0
     checkpoint = settings.out / "checkpoint.pt"
     if checkpoint.exists():
         first, best, before = resume(checkpoint, config, network, average, optimizers)
@@ -129,6 +138,7 @@ def train(config: Config, settings: Settings) -> float:
                     data_share=round(waited / took, 4),
                 )
                 bar.update(i + 1, loss=loss.item(), pixels=pixels)
+            done = i + 1
             # every process must stop at the same iteration, so they agree on it
             ends = i + 1 == settings.iterations or bool(
                 fabric.all_reduce(torch.tensor(float(stop())), reduce_op="max")
@@ -147,7 +157,7 @@ def train(config: Config, settings: Settings) -> float:
                 fabric.barrier()
             if ends:
                 break
-    return best
+    return Outcome(best, max(first, done) == settings.iterations)
 
 
 def _batch(
