@@ -22,7 +22,7 @@ from nlrn.network import NLRN, Config
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULTS = {
     ("denoise", 1): "denoise-gray-lite",
-    ("denoise", 3): "denoise-gray-lite",  # plane by plane: slower, and 0.2 dB better than the colour model so far
+    ("denoise", 3): "denoise-color-lite",
     ("sr", 1): "sr-lite",
     ("sr", 3): "sr-lite",
 }
