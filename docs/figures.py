@@ -64,8 +64,8 @@ def _attention() -> tuple[np.ndarray, str]:
         around = (slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1))
         shown = [clean[around], noisy[around].clip(0, 1)]
         for step in carried:
-            keys = step.k[(0, slice(None), *around)].flatten(1)
-            weights = (step.q[0, :, y, x] @ keys).softmax(0).view(2 * reach + 1, -1).numpy()
+            keys = torch.cat(step.keys, 1)[(0, slice(None), *around)].flatten(1)
+            weights = (torch.cat(step.queries, 1)[0, :, y, x] @ keys).softmax(0).view(2 * reach + 1, -1).numpy()
             shown.append(np.sqrt(weights / weights.max()))
         large = [np.rint(255 * one).astype(np.uint8).repeat(zoom, 0).repeat(zoom, 1) for one in shown]
         rows.append(_side_by_side(*large))
