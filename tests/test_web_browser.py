@@ -200,7 +200,7 @@ def test_a_click_shows_what_the_network_looks_at(browser: Browser, address: str,
     source = browser.until(lambda: browser.find("#maps img").get_attribute("src"))
     browser.shoot("5-looks")
     kept = Path(source.partition("file=")[2])
-    expected = draw(explain(load("denoise-gray-lite"), images.read(photo).pixels, x, y))
+    expected = draw(explain(load("denoise-color-lite"), images.read(photo).pixels, x, y))
     assert np.abs(images.read(kept).pixels.astype(int) - expected).max() <= 1
 
     browser.find("#x input").clear()
