@@ -247,7 +247,7 @@ def compare(
 def _estimate(pixels: np.ndarray) -> float:
     """The noise that ``nlrn denoise`` reports, where white is 255."""
     deep = pixels[..., None] if pixels.ndim == 2 else pixels
-    colours = 1 if deep.shape[2] <= 2 else 3
+    colours = colours_of(pixels)
     planes = Planes(colours, colours)  # as the default models see it
     levels = [estimate_sigma(planes.one(deep, i)) / gain for i, gain in enumerate(planes.gains)]
     return float(np.mean(levels)) * 255 / full_scale(pixels.dtype)
