@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -81,6 +81,10 @@ def assert_close(
     W=st.integers(1, 11),
     window=st.integers(0, 6).map(lambda r: 2 * r + 1),
 )
+# images of one pixel: PyTorch gives their dimensions of one any stride
+@example(B=2, D=16, M=16, H=1, W=1, window=1)
+@example(B=2, D=16, M=17, H=3, W=1, window=3)
+@example(B=2, D=17, M=16, H=1, W=3, window=3)
 def test_kernel_is_the_reference(kernel, B, D, M, H, W, window):
     inputs = random_inputs(kernel, B, D, M, H, W, scale=0.5)
     with mock.patch.dict(os.environ, {choice.VARIABLE: kernel}):

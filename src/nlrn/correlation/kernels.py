@@ -76,13 +76,18 @@ def _pixel_major(x: Tensor) -> Tensor:
     x = x.permute(0, 2, 3, 1)
     missing = -x.shape[3] % _LANES
     if missing:
-        return torch.nn.functional.pad(x, (0, missing)).contiguous()
+        return _packed(torch.nn.functional.pad(x, (0, missing)))
     _, H, W, _ = x.shape
     pixel = x.stride(2)
     # the channels of a pixel side by side, the pixels evenly spaced: so a slice of a wider image will do
     even = x.stride(3) == 1 and x.stride(1) == W * pixel and x.stride(0) == H * W * pixel and pixel >= x.shape[3]
     # kernels step in cells of four bytes
-    return x if even and pixel * x.element_size() % 4 == 0 else x.contiguous()
+    return x if even and pixel * x.element_size() % 4 == 0 else _packed(x)
+
+
+def _packed(x: Tensor) -> Tensor:
+    """Copied if need be. Dimensions of one have any stride in PyTorch; here they get the one that kernels expect."""
+    return x.contiguous().view(-1).view(x.shape)
 
 
 def _channels_first(x: Tensor, channels: int) -> Tensor:
