@@ -1,5 +1,6 @@
 """What a network looks at: the weights are those of its own forward pass, and the picture shows them."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,26 @@ def test_propagation_can_be_switched_and_leaves_the_network_as_it_was(network) -
     assert torch.equal(net(x, 0.1), before)
 
 
+def test_squares_seen_as_one_pixel_share_its_weight(network) -> None:
+    net, x = network(window=3, unshuffle=2), waves(15, 20)
+    for row, col, rows, cols in ((6, 9, (4, 10), (6, 12)), (0, 1, (0, 4), (0, 4)), (14, 19, (12, 15), (16, 20))):
+        for attention in attention_at(net, x, row, col, 0.1):
+            assert (attention.rows, attention.cols) == (slice(*rows), slice(*cols))
+            weights = attention.weights
+            assert weights.shape == (rows[1] - rows[0], cols[1] - cols[0])
+            assert weights[0, 0] == weights[0, 1] == weights[1, 0] == weights[1, 1]
+            if rows[1] < 15:
+                assert weights.sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2])
 @pytest.mark.parametrize(("x", "y"), [(43, 38), (0, 50), (79, 89)])
-def test_a_piece_around_the_pixel_is_enough(network, x: int, y: int) -> None:
+def test_a_piece_around_the_pixel_is_enough(network, x: int, y: int, unshuffle: int) -> None:
     """The weights are those of a pass over the whole image."""
-    pixels = np.random.default_rng(0).integers(0, 256, (90, 80), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (180, 160), dtype=np.uint8)
+    network = partial(network, unshuffle=unshuffle)
     found = explain(network(), pixels, x, y, sigma=10)
-    assert max(found.image.shape) < 60
+    assert max(found.image.shape) < 60 * unshuffle
     assert found.image[found.row, found.col] == pytest.approx(pixels[y, x] / 255)
     whole = to_tensor(pixels[..., None])[None]
     for a, b in zip(found.propagated, attention_at(network(), whole, y, x, 10 / 255), strict=True):

@@ -49,7 +49,8 @@ def test_every_similarity(network, similarity: str, propagate: bool) -> None:
         {"window": 45, "steps": 2},
         {"every": 0},
         {"share": False, "channels": 3},
-        {"task": "sr", "noise_map": False},
+        {"task": "sr", "noise_map": False, "unshuffle": 2},
+        {"channels": 3, "unshuffle": 3},
     ],
 )
 def test_every_switch(network, fields: dict[str, object]) -> None:

@@ -14,7 +14,8 @@ CHANGES = [
     {"every": 2},
     {"propagate": False},
     {"share": False},
-    {"noise_map": False, "task": "sr"},
+    {"noise_map": False, "task": "sr", "unshuffle": 2},
+    {"channels": 3, "unshuffle": 3},
     {"channels": 3},
     {"steps": 7},  # many blocks: by a map of logits
     *({"similarity": similarity} for similarity in SIMILARITIES[1:]),

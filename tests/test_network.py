@@ -126,10 +126,27 @@ def test_wrong_inputs_are_refused(network) -> None:
         window=st.integers(0, 30).map(lambda i: 2 * i + 1),
         similarity=st.sampled_from(SIMILARITIES),
         every=st.integers(0, 4),
+        unshuffle=st.integers(1, 3),
     )
 )
 def test_a_configuration_survives_as_a_tensor(config: Config) -> None:
     assert Config.from_tensor(config.to_tensor()) == config
+
+
+def test_files_of_the_first_release_fit() -> None:
+    assert Config().to_tensor().tolist() == [0, 1, 12, 128, 64, 45, 1, 0, 1, 1, 0]
+
+
+def test_unshuffled_squares_are_seen_as_one_pixel(network) -> None:
+    """Both ends agree: what is seen comes back in its place, and a border that fills no square is cut off again."""
+    x = torch.rand(2, 1, 7, 9)
+    made = network(unshuffle=2)
+    seen = made.seen(x, 0.5)
+    assert seen.shape == (2, 5, 4, 5)
+    assert torch.equal(seen[:, :4, 1, 2], x[:, 0, 2:4, 4:6].flatten(1))
+    assert torch.equal(seen[:, 1, :3, 4], x[:, 0, :6:2, 8])  # repeated where there is no pixel
+    assert torch.equal(made.shuffled(seen[:, :4], x), x)
+    assert made(x, 0.5).shape == x.shape
 
 
 @pytest.mark.parametrize(
@@ -141,6 +158,7 @@ def test_a_configuration_survives_as_a_tensor(config: Config) -> None:
         {"window": 4},
         {"similarity": "x"},
         {"every": -1},
+        {"unshuffle": 0},
         {"steps": 1.5},
         {"task": "sr", "channels": 3},
     ],

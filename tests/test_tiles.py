@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -21,20 +22,27 @@ SMALL = Config(steps=3, filters=8, embedding=4, window=5, noise_map=True)
 
 
 @settings(deadline=None, max_examples=100)
-@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 4), st.integers(200_000, 50_000_000))
-def test_tiles_cover_every_pixel_once_within_the_memory(height: int, width: int, images: int, memory: int) -> None:
-    plan = make_plan(SMALL, height, width, images=images, memory=memory)
-    cost = bytes_per_pixel(SMALL, torch.float32, CPU)
+@given(
+    st.integers(1, 500), st.integers(1, 500), st.integers(1, 4), st.integers(200_000, 50_000_000), st.integers(1, 3)
+)
+def test_tiles_cover_every_pixel_once_within_the_memory(
+    height: int, width: int, images: int, memory: int, unshuffle: int
+) -> None:
+    config = replace(SMALL, unshuffle=unshuffle)
+    plan = make_plan(config, height, width, images=images, memory=memory)
+    cost = bytes_per_pixel(config, torch.float32, CPU)
     covered = torch.zeros(height, width)
     for rows, cols in plan.tiles():
         covered[rows, cols] += 1
         seen_rows, seen_cols = plan.seen(rows, cols)
+        assert seen_rows.start % unshuffle == seen_cols.start % unshuffle == 0
         pixels = (seen_rows.stop - seen_rows.start) * (seen_cols.stop - seen_cols.start)
         assert plan.batch * pixels * cost <= plan.bytes
     assert torch.equal(covered, torch.ones(height, width))
-    assert plan.bytes <= max(memory, (16 + 2 * plan.halo) ** 2 * cost)
+    assert plan.bytes <= max(memory, (18 + 2 * plan.halo) ** 2 * cost)
     if height * width * images * cost <= memory:
-        assert (plan.tile_height, plan.tile_width, plan.batch) == (height, width, images)
+        assert len(list(plan.tiles())) == 1
+        assert plan.batch == images
 
 
 @pytest.mark.parametrize("config", [SMALL, Config()], ids=["small", "paper"])
@@ -71,14 +79,18 @@ def test_free_memory_is_that_of_the_machine_or_of_the_container(tmp_path) -> Non
     assert free_memory(tmp_path, tmp_path) == 400
 
 
-def test_the_reach_is_the_receptive_field(network) -> None:
-    made = network(every=2)
-    radius, size = reach(made.config), 61
-    x = torch.rand(1, 1, size, size, requires_grad=True)
-    made(x, 0.1)[0, 0, size // 2, size // 2].backward()
-    rows = x.grad[0, 0].abs().sum(1).nonzero().flatten()
-    assert rows.min() == size // 2 - radius
-    assert rows.max() == size // 2 + radius
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_the_reach_is_the_receptive_field(network, unshuffle: int) -> None:
+    made = network(every=2, unshuffle=unshuffle)
+    radius, size = reach(made.config), 61 * unshuffle
+    up, down = [], []
+    for at in (middle := size // 2 // unshuffle * unshuffle, middle + unshuffle - 1):
+        x = torch.rand(1, 1, size, size, requires_grad=True)
+        made(x, 0.1)[0, 0, at, at].backward()
+        rows = x.grad[0, 0].abs().sum(1).nonzero().flatten()
+        up.append(at - int(rows.min()))
+        down.append(int(rows.max()) - at)
+    assert max(up) == max(down) == radius
 
 
 def tiled(run, config: Config, x: torch.Tensor, memory: int, precision: torch.dtype = torch.float32) -> torch.Tensor:
@@ -93,11 +105,13 @@ def tiled(run, config: Config, x: torch.Tensor, memory: int, precision: torch.dt
     return out
 
 
-def test_tiled_equals_untiled(network) -> None:
-    x = torch.rand(1, 1, 150, 170)
-    made = network()
+@pytest.mark.parametrize("unshuffle", [1, 2, 3])
+def test_tiled_equals_untiled(network, unshuffle: int) -> None:
+    x = torch.rand(1, 1, 151 * unshuffle, 170 * unshuffle - 1)
+    made = network(unshuffle=unshuffle)
     expected = restore(made, x, 0.1)
-    torch.testing.assert_close(tiled(FusedNLRN(made), made.config, x, 2_000_000), expected, atol=1e-5, rtol=0)
+    pieces = tiled(FusedNLRN(made), made.config, x, 2_000_000 * unshuffle)
+    torch.testing.assert_close(pieces, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", list(models.list_models()))
@@ -230,10 +244,11 @@ print(peak() - before, make_plan(network.config, {side}, {side}, precision={prec
     [
         ({"steps": 6, "filters": 64, "embedding": 32, "window": 15, "every": 2, "noise_map": True}, 400),
         ({"steps": 4, "window": 9, "noise_map": True}, 200),
+        ({"steps": 12, "filters": 64, "embedding": 32, "window": 15, "every": 3, "unshuffle": 2}, 700),
         ({"steps": 7, "filters": 32, "embedding": 16, "window": 15, "noise_map": True}, 300),
         ({"steps": 2, "window": 5, "filters": 64, "similarity": "euclidean"}, 200),
     ],
-    ids=["lite", "paper's widths", "map of logits", "euclidean"],
+    ids=["lite", "paper's widths", "unshuffled", "map of logits", "euclidean"],
 )
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_the_memory_is_as_predicted(fields, side: int, precision: torch.dtype) -> None:

@@ -86,7 +86,11 @@ def explain(
     colours = 1 if pixels.shape[2] <= 2 else 3
     factor = scale if config.task == "sr" else 1
     radius = -(-_radius(config) // factor) + _MARGIN
-    rows, cols = _around(y, radius, height), _around(x, radius, width)
+    rows, cols = (
+        # whole squares, so that the network unshuffles those of the image
+        slice(part.start - part.start % config.unshuffle, part.stop)
+        for part in (_around(y, radius, height), _around(x, radius, width))
+    )
     if config.task == "sr":
         piece = pixels[rows, cols]
         source = piece if piece.shape[2] in (1, 3) else fill_transparent(piece)
@@ -105,7 +109,7 @@ def explain(
         image.numpy(),
         row,
         col,
-        config.window,
+        config.window * config.unshuffle,
         attention_at(network, seen, row, col, level, propagate=True),
         attention_at(network, seen, row, col, level, propagate=False),
     )
@@ -128,16 +132,24 @@ def attention_at(
     twin = copy.copy(network)
     if propagate is not None:
         twin.config = replace(network.config, propagate=propagate)
+    side = network.config.unshuffle
     rows, cols = (
-        _around(at, network.config.window // 2, size) for at, size in ((row, image.shape[2]), (col, image.shape[3]))
+        _around(at // side, network.config.window // 2, -(-size // side))
+        for at, size in ((row, image.shape[2]), (col, image.shape[3]))
+    )
+    shown = tuple(
+        slice(part.start * side, min(part.stop * side, size))
+        for part, size in ((rows, image.shape[2]), (cols, image.shape[3]))
     )
     found = []
 
     def watched(t: int, *arguments: object) -> object:
         state = NLRN._step(twin, t, *arguments)  # type: ignore[arg-type]  # what the forward pass hands it
         if t % network.config.every == 0 and state.carried is not None:
-            weights = _weights(network, state.carried, row, col, rows, cols)
-            found.append(Attention(t + 1, weights, rows, cols))
+            weights = _weights(network, state.carried, row // side, col // side, rows, cols)
+            # a square that the network saw as one pixel shares its weight among its pixels
+            weights = (weights / side**2).repeat(side, 0).repeat(side, 1)
+            found.append(Attention(t + 1, weights[: _length(shown[0]), : _length(shown[1])], *shown))
         return state
 
     twin._step = watched  # type: ignore[assignment, method-assign]
@@ -162,7 +174,11 @@ def _radius(config: Config) -> int:
     blocks = len(range(0, config.steps, config.every)) if config.every else 0
     # float32: the definition holds about ten images of features, beside the queries and keys of all steps
     side = math.isqrt(MOST // (4 * (10 * config.filters + 4 * blocks * config.embedding)))
-    return min(reach(config), (side - 1) // 2)
+    return min(reach(config), (side * config.unshuffle - 1) // 2)
+
+
+def _length(part: slice) -> int:
+    return int(part.stop - part.start)
 
 
 def _around(at: int, radius: int, size: int) -> slice:

@@ -55,7 +55,7 @@ class FusedNLRN:
         self._accumulates = self.device.type == "cpu" and _can_accumulate(dtype)
         with torch.inference_mode():
             norms = [cast(_Norms, norm) for norm in network.norms]
-            self.seen = _affine(network.head_norm)
+            self.head_norm = _affine(network.head_norm)
             self.head, self.head_bias = self._convolution(network.head)
             self.first = tuple(self._here(part) for part in _affine(norms[0].block))
             self.tail, self.tail_bias = self._convolution(network.tail)
@@ -95,7 +95,7 @@ class FusedNLRN:
     @torch.inference_mode()
     def __call__(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
         """As :meth:`nlrn.network.NLRN.forward`; x and the result are float32."""
-        if min(x.shape[2:]) < 3:
+        if min(x.shape[2:]) <= 2 * self.config.unshuffle:
             return cast(Tensor, self.network(x, sigma))  # too small to have an inside
         try:
             return self._restored(x, sigma)
@@ -104,9 +104,9 @@ class FusedNLRN:
             raise
 
     def _restored(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
-        scale, shift = self.seen
-        seen = self.network.with_noise_map(x, sigma) * scale + shift
-        size, filters = (x.shape[0], *x.shape[2:]), self.config.filters
+        scale, shift = self.head_norm
+        seen = self.network.seen(x, sigma) * scale + shift
+        size, filters = (seen.shape[0], *seen.shape[2:]), self.config.filters
         y, features, between = (self._take(name, size, filters) for name in ("y", "features", "between"))
         seen = seen.to(self.dtype, memory_format=torch.channels_last)
         y.copy_(F.conv2d(seen, self.head, self.head_bias, padding=1))
@@ -120,7 +120,7 @@ class FusedNLRN:
             self._accumulate(between, features, step.conv1, None, relu=True)
             torch.mul(y, step.again, out=features)
             self._accumulate(features, between, step.conv2, step.bias2, relu=True)
-        return x + F.conv2d(features, self.tail, self.tail_bias, padding=1)
+        return x + self.network.shuffled(F.conv2d(features, self.tail, self.tail_bias, padding=1), x)
 
     def _attend(
         self, t: int, step: _Step, features: Tensor, values: Tensor, carried: Carried | LogitsInPlace | None
@@ -199,7 +199,8 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     kernel = KERNELS.get(implementation(probe, probe, probe))
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
-    return (held + copied + 4 * 10 * (config.channels + 1)) * 5 // 4  # of what is freed not all can be used again
+    held = -(-(held + copied) // config.unshuffle**2)
+    return (held + 4 * 10 * (config.channels + 1)) * 5 // 4  # of what is freed not all can be used again
 
 
 def _blocks(config: Config) -> int:

@@ -14,7 +14,7 @@ from nlrn.memory import budget
 from nlrn.network import Config
 
 _CPU = torch.device("cpu")
-_MAX_HALO = 64
+_MAX_HALO = 64  # of what the network sees as pixels
 _SMALLEST = 16
 
 _log = logging.getLogger("nlrn")
@@ -31,7 +31,7 @@ _Tile = tuple[slice, slice]
 def reach(config: Config) -> int:
     """How far an input pixel can be from the output pixels that it has a part in: the receptive field's radius."""
     blocks = len(range(0, config.steps, config.every)) if config.every else 0
-    return 2 + 2 * config.steps + blocks * (config.window // 2)
+    return (2 + 2 * config.steps + blocks * (config.window // 2)) * config.unshuffle + config.unshuffle - 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Plan:
     tile_width: int
     halo: int
     """Pixels around a tile that the network sees with it."""
+    unit: int
+    """Tiles and what is seen of them begin at multiples of this, so that the network unshuffles the same squares."""
     batch: int
     """Images, or planes of one, that are restored at once; the others wait for their turn."""
     device: torch.device
@@ -93,26 +95,32 @@ def make_plan(
         memory: bytes to work in; None for a safe share of what is free on the device.
     """
     memory = budget(device) if memory is None else memory
-    halo, cost = min(reach(config), _MAX_HALO), bytes_per_pixel(config, precision, device)
-    room = max(memory // cost, (_SMALLEST + 2 * halo) ** 2)  # pixels that can be seen at once
+    unit, cost = config.unshuffle, bytes_per_pixel(config, precision, device)
+    halo = _up(min(reach(config), _MAX_HALO * unit), unit)
+    room = max(memory // cost, (_up(_SMALLEST, unit) + 2 * halo) ** 2)  # pixels that can be seen at once
     # more images at once only save time where images are small
     batch = min(images, max(1, room // (height * width)))
     across = range(1, -(-width // _SMALLEST) + 1)
-    shapes = {shape for parts in across if (shape := _shape(height, width, parts, halo, room // batch)) is not None}
+    shapes = {s for parts in across if (s := _shape(height, width, parts, halo, unit, room // batch)) is not None}
     tile_height, tile_width = min(shapes, key=lambda shape: (_work(height, width, shape, halo), shape))
     seen = min(height, tile_height + 2 * halo) * min(width, tile_width + 2 * halo)
-    return Plan(height, width, tile_height, tile_width, halo, batch, device, precision, batch * seen * cost)
+    return Plan(height, width, tile_height, tile_width, halo, unit, batch, device, precision, batch * seen * cost)
 
 
-def _shape(height: int, width: int, across: int, halo: int, room: int) -> tuple[int, int] | None:
+def _up(length: int, unit: int) -> int:
+    """The next multiple of ``unit``."""
+    return -(-length // unit) * unit
+
+
+def _shape(height: int, width: int, across: int, halo: int, unit: int, room: int) -> tuple[int, int] | None:
     """The height and width of even tiles, so many in a row; None where not even the lowest would have room."""
-    tile_width = -(-width // across)
+    tile_width = _up(-(-width // across), unit)
     seen = room // min(width, tile_width + 2 * halo)
-    most = height if seen >= height else seen - 2 * halo
+    most = height if seen >= height else (seen - 2 * halo) // unit * unit
     if most < min(height, _SMALLEST):
         return None
     down = -(-height // most)
-    return -(-height // down), tile_width
+    return _up(-(-height // down), unit), tile_width
 
 
 def _work(height: int, width: int, shape: tuple[int, int], halo: int) -> int:
@@ -163,7 +171,7 @@ def sweep(
         try:
             restored = _restored(run, plan, read(seen_rows, seen_cols), sigma, ensemble)
         except (torch.OutOfMemoryError, MemoryError) as error:
-            waiting = deque(_halved(waiting, error))
+            waiting = deque(_halved(waiting, plan.unit, error))
             continue
         top, left = rows.start - seen_rows.start, cols.start - seen_cols.start
         write(rows, cols, restored[..., top : top + rows.stop - rows.start, left : left + cols.stop - cols.start])
@@ -193,9 +201,9 @@ def _turned(x: Tensor, turns: int, flip: bool, *, back: bool = False) -> Tensor:
     return turned.flip(3) if flip else turned
 
 
-def _halved(tiles: Iterable[_Tile], error: Exception) -> Iterator[_Tile]:
+def _halved(tiles: Iterable[_Tile], unit: int, error: Exception) -> Iterator[_Tile]:
     """The tiles, of which the first was too large, in pieces of half its sides."""
-    height, width = (-(-(side.stop - side.start) // 2) for side in next(iter(tiles)))
+    height, width = (_up(-(-(side.stop - side.start) // 2), unit) for side in next(iter(tiles)))
     if max(height, width) < _SMALLEST:
         raise MemoryError("not enough memory, even for the smallest tiles") from error
     if torch.cuda.is_available():

@@ -59,7 +59,7 @@ class _Network:
         self.epsilon = network.head_norm.eps
 
     def build(self) -> Graph:
-        g, x = self.g, "image"
+        g, x = self.g, self.unshuffled("image")
         if self.config.noise_map:
             shape = g.sizes(g.size(x, 0), 1, g.size(x, 2), g.size(x, 3))
             level = g("Reshape", "sigma", g.constant([-1, 1, 1, 1]))
@@ -77,8 +77,27 @@ class _Network:
             features = self.conv(f"{body}.conv2", g("Relu", self.norm(f"{norms}.conv2", features)))
             state = g("Add", features, y)
         residual = self.conv("tail", g("Relu", self.norm("tail_norm", state)))
-        g.output(g("Add", "image", residual), "restored")
+        g.output(g("Add", "image", self.shuffled(residual)), "restored")
         return g
+
+    def unshuffled(self, x: str) -> str:
+        g, side, channels = self.g, self.config.unshuffle, self.config.channels
+        if side == 1:
+            return x
+        # Pad takes what comes before all axes, then what comes behind them
+        behind = (g("Mod", g("Neg", g.size(x, axis)), g.constant([side])) for axis in (2, 3))
+        x = g("Pad", x, g.sizes(0, 0, 0, 0, 0, 0, *behind), mode="edge")
+        x = g("SpaceToDepth", x, blocksize=side)
+        # there the channels of a pixel lie together, in PyTorch the pixels of a channel
+        order = np.arange(side**2 * channels).reshape(-1, channels).T.flatten()
+        return g("Gather", x, g.constant(order), axis=1)
+
+    def shuffled(self, residual: str) -> str:
+        g = self.g
+        if self.config.unshuffle == 1:
+            return residual
+        image = g("DepthToSpace", residual, blocksize=self.config.unshuffle, mode="CRD")
+        return g.cut(g.cut(image, 2, 0, g.size("image", 2)), 3, 0, g.size("image", 3))
 
     def non_local(self, part: str, x: str, carried: _Carried | None) -> tuple[str, _Carried]:
         g, config = self.g, self.config

@@ -19,8 +19,8 @@ from nlrn.training.settings import Settings
 BASE = Config(steps=6, filters=32, embedding=16, window=15)
 SIGMA = 25.0
 _PATCH = 33
-# a window that sees all of any image here
-_WHOLE = 1023
+# the smallest window with which all pixels of a patch see all of it
+_WHOLE = 2 * _PATCH - 1
 # differences below this, in dB, are asked of more seeds
 _CLOSE = 0.05
 _SEEDS = 3
@@ -49,7 +49,7 @@ def variants() -> list[Variant]:
         Variant("the correlation is", "propagated", BASE),
         Variant("the correlation is", "made anew in each step", replace(BASE, propagate=False)),
         *(
-            Variant("window", "whole image" if w == _WHOLE else f"{w} x {w}", replace(BASE, window=w))
+            Variant("window", "a whole patch" if w == _WHOLE else f"{w} x {w}", replace(BASE, window=w))
             for w in (15, 5, 25, 45, _WHOLE)
         ),
         *(Variant("steps", f"T = {steps}", replace(BASE, steps=steps)) for steps in (6, 1, 3, 12)),
