@@ -46,8 +46,12 @@ def test_tiled_is_the_reference(B, D, M, H, W, window, normalize, dtype):
     exact = [x.detach().double().requires_grad_() for x in inputs]
     got = value_and_gradients(tiled_attention, inputs, window, normalize)
     assert {x.dtype for x in got} == {dtype}
-    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
-    assert largest_error(got, value_and_gradients(reference_attention, exact, window, normalize)) < tolerance
+    wanted = value_and_gradients(reference_attention, exact, window, normalize)
+    value, gradients = {torch.float64: (1e-12, 1e-12), torch.float32: (1e-5, 1e-5), torch.bfloat16: (2e-2, 5e-2)}[
+        dtype
+    ]
+    assert largest_error(got[:1], wanted[:1]) < value
+    assert largest_error(got[1:], wanted[1:]) < gradients
 
 
 @pytest.mark.parametrize("normalize", ["softmax", "mean"])

@@ -212,6 +212,19 @@ def test_a_map_is_read_only_by_those_who_can(forced):
 
 
 @one_kernel
+def test_a_map_that_would_be_huge_is_not_made(forced, monkeypatch):
+    steps = [[x.detach() for x in random_inputs(forced, 1, 8, 16, 12, 13, scale=0.3)] for t in range(3)]
+    wanted = by_the_door(steps, 99)[-1]
+    monkeypatch.setattr(door, "attend_with_map", None)
+    monkeypatch.setattr(door, "_LARGEST_MAP", 4 * (12 * 13) ** 2 - 1)
+    got = by_the_door(steps, 99)[-1]
+    assert (got.double() - wanted).abs().max() < TOLERANCES[got.dtype][0] * wanted.abs().max()
+    monkeypatch.setattr(door, "_LARGEST_MAP", 4 * (12 * 13) ** 2)
+    with pytest.raises(TypeError):  # it would have been made
+        by_the_door(steps, 99)
+
+
+@one_kernel
 @pytest.mark.parametrize("first", [True, False])
 def test_the_operator_with_a_map_is_sound(forced, first):
     q, k, v = random_inputs(forced, 1, 5, 3, 6, 7)

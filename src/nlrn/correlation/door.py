@@ -18,6 +18,9 @@ NORMALIZATIONS = ("softmax", "mean")
 
 # So many steps are cheaper as one long dot product than by way of a map of logits.
 _CONCATENATED = 2
+# Beyond it there is no map: with gradients there is one for every step, and a whole image would take more than it is
+# worth.
+_LARGEST_MAP = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ def propagated_attention(
         The attended values [B, M, H, W], and what the next step needs.
     """
     queries, keys = (*carried.queries, q) if carried else (q,), (*carried.keys, k) if carried else (k,)
-    name = "torch" if len(queries) <= _CONCATENATED else implementation(q, k, v, normalize=normalize)
+    B, _, H, W = v.shape
+    with_map = len(queries) > _CONCATENATED and 4 * B * H * W * min(window, H) * min(window, W) <= _LARGEST_MAP
+    name = implementation(q, k, v, normalize=normalize) if with_map else "torch"
     if name not in KERNELS:
         attended = confined_attention(torch.cat(queries, 1), torch.cat(keys, 1), v, window, normalize=normalize)
         return attended, Carried(queries, keys)
