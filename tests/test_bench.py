@@ -8,6 +8,7 @@ import pytest
 
 from nlrn import models
 from nlrn.bench import network as bench_network
+from nlrn.bench.propagation import propagation, table
 from nlrn.bench.training import training
 from nlrn.cli import main
 from nlrn.network import NLRN
@@ -25,6 +26,19 @@ def test_network(tmp_path: Path, network: Callable[..., NLRN]) -> None:
     released = row["released"]
     assert (released["patches"], released["patches_timed"], released["extrapolated"]) == (9, 4, True)
     assert "extrapolated from 4 of 9 patches" in bench_network.table(results)
+
+
+def test_propagation() -> None:
+    results = propagation(steps=4, size=12, window=5, depth=8, width=16, repeats=1)
+    assert json.loads(json.dumps(results)) == results
+    # in place only where a kernel multiplies the type as it is
+    kept = [(r["form"], r["precision"]) for r in results["rows"] if r["form"] != "map in place"]
+    assert kept == [(form, precision) for precision in ("fp32", "bf16") for form in ("concatenation", "map")]
+    for row in results["rows"]:
+        assert len(row["us_per_pixel"]) == 4
+        assert (row["training_us_per_pixel"] is None) == (row["form"] == "map in place")
+        assert row["training_us_per_pixel"] is None or row["training_us_per_pixel"] > row["us_per_pixel"][0] > 0
+    assert "concatenation  bf16" in table(results)
 
 
 def test_training() -> None:

@@ -16,6 +16,7 @@ Measured = tuple[dict[str, Any], str]
 # without a name, a look at each part, in about a minute
 _BRIEFLY = {
     "correlation": ["--size", "64", "--depth", "64"],
+    "propagation": ["--size", "64"],
     "network": ["denoise-gray-lite", "--size", "256"],
     "training": ["denoise-gray-lite"],
 }
@@ -30,6 +31,7 @@ def add(commands: "Commands") -> None:
     parts = bench.add_subparsers(metavar="PART")
     parsers = {
         "correlation": _add_correlation(parts),
+        "propagation": _add_propagation(parts),
         "network": _add_network(parts),
         "training": _add_training(parts),
     }
@@ -56,6 +58,20 @@ def _add_correlation(parts: "Commands") -> argparse.ArgumentParser:
     part.add_argument(
         "--precision", choices=("fp32", "bf16"), nargs="+", help="default: all that the processor is fast in"
     )
+    return part
+
+
+def _add_propagation(parts: "Commands") -> argparse.ArgumentParser:
+    part = _add_part(
+        parts, "propagation", _propagation, "the correlation of many steps, by concatenation and by a map of logits"
+    )
+    part.add_argument("--steps", type=int, default=12)
+    part.add_argument("--size", type=int, default=96, help="side of the image")
+    part.add_argument("--window", type=int, default=45)
+    part.add_argument("--depth", type=int, default=64, help="channels of a step's queries")
+    part.add_argument("--width", type=int, default=128, help="channels of the values")
+    part.add_argument("--repeats", type=int, default=3)
+    part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
     return part
 
 
@@ -130,6 +146,21 @@ def _correlation(options: argparse.Namespace) -> Measured:
         for precision in options.precision or fast
     }
     return results, "\n".join(map(table, results.values()))
+
+
+def _propagation(options: argparse.Namespace) -> Measured:
+    from nlrn.bench.propagation import propagation, table
+
+    results = propagation(
+        steps=options.steps,
+        size=options.size,
+        window=options.window,
+        depth=options.depth,
+        width=options.width,
+        repeats=options.repeats,
+        precisions=options.precision,
+    )
+    return results, table(results)
 
 
 def _network(options: argparse.Namespace) -> Measured:
