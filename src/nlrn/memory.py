@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-MOST = 1_200_000_000
-"""Bytes that a tile may take in main memory at most; with the interpreter and torch that stays below 2 GB."""
+MOST = 1_900_000_000
+"""Bytes that a tile may take in main memory at most; with torch and a large photograph that stays below 3 GB."""
 _MOST_ON_GPU = 8_000_000_000  # the borders that tiles share are a hundredth of the work by then
 _SHARE, _SHARE_ON_GPU = 0.5, 0.8
 
