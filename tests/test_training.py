@@ -193,6 +193,9 @@ def test_images_are_read_as_the_network_needs_them(photos: Path) -> None:
     assert luma.max() <= 235
     with pytest.raises(ValueError, match="no images"):
         read_images([photos / "none"], 1)
+    assert len(read_images([photos], 1, smallest=96)) == len(read_images([photos], 1))
+    with pytest.raises(ValueError, match=r"\.png: 120 x 96 pixels are too few"):
+        read_images([photos], 1, smallest=97)
     (photos / "broken.png").write_bytes(b"not a picture")
     with pytest.raises(ValueError, match=r"broken\.png"):
         read_images([photos], 1)

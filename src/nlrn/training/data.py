@@ -46,7 +46,6 @@ class Patches:
         self.height, self.width = sizes.to(device).unbind(1)
         self.offset = (areas.cumsum(0) - areas).to(device)
         self.share = (areas / areas.sum()).to(device)
-        self.smallest = int(sizes.min())
 
     def cut(self, count: int, size: int, generator: torch.Generator) -> Tensor:
         """``count`` patches [count, C, size, size] in [0, 1], each flipped and turned at random."""
@@ -88,7 +87,7 @@ def reduced_batch(
     The scales are mixed within the batch, since its norms must see the mixture they meet later. The weights
     even out how much error each scale leaves.
     """
-    whole = -(-(size + 2 * _SR_MARGIN) // 12) * 12
+    whole = pixels_needed("sr", size)
     full = patches.cut(count, whole, generator)
     start = [
         int(s)
@@ -105,16 +104,22 @@ def reduced_batch(
     return Batch(degraded, full[..., rows, cols], torch.zeros(count, device=full.device), weight.to(full.device))
 
 
-def read_images(folders: Sequence[Path], channels: int, *, luma: bool = False) -> list[np.ndarray]:
+def pixels_needed(task: str, patch: int) -> int:
+    """The side that an image must have for patches of that side to be cut from it."""
+    return patch if task == "denoise" else -(-(patch + 2 * _SR_MARGIN) // 12) * 12
+
+
+def read_images(folders: Sequence[Path], channels: int, *, luma: bool = False, smallest: int = 1) -> list[np.ndarray]:
     """All images below the folders as uint8 [H, W, C], sorted by path.
 
     Args:
         folders: where to look, recursively.
         channels: 1 or 3.
         luma: with one channel, take BT.601 studio-range Y (super-resolution) rather than gray.
+        smallest: the width and height that an image must have.
 
     Raises:
-        ValueError: a folder is missing or holds no image, or a file cannot be read.
+        ValueError: a folder is missing or holds no image, a file cannot be read, or an image is too small.
     """
     images = []
     for folder in folders:
@@ -127,6 +132,12 @@ def read_images(folders: Sequence[Path], channels: int, *, luma: bool = False) -
                     image = np.array(file.convert("RGB" if channels == 3 or luma else "L"))
             except OSError as error:
                 raise ValueError(f"{path}: not an image that can be read ({error})") from error
+            if min(image.shape[:2]) < smallest:
+                size = f"{image.shape[1]} x {image.shape[0]}"
+                raise ValueError(
+                    f"{path}: {size} pixels are too few to cut patches from, it takes {smallest} each way; "
+                    "use a smaller --patch, or leave the image out"
+                )
             if channels == 1 and luma:
                 y = rgb_to_y(torch.from_numpy(image).permute(2, 0, 1).double() / 255)
                 image = (round_8bit(y) * 255).round().byte().squeeze(0).numpy()

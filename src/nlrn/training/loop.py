@@ -17,6 +17,7 @@ from nlrn.training.data import (
     Patches,
     hold_out,
     noisy_batch,
+    pixels_needed,
     read_images,
     reduced_batch,
     validation_sets,
@@ -66,10 +67,10 @@ def train(config: Config, settings: Settings) -> Outcome:
     torch.manual_seed(settings.seed)
 
     luma = config.task == "sr"
-    training, held_out = hold_out(read_images(settings.data, config.channels, luma=luma), settings.held_out)
+    smallest = pixels_needed(config.task, settings.patch)
+    images = read_images(settings.data, config.channels, luma=luma, smallest=smallest)
+    training, held_out = hold_out(images, settings.held_out)
     patches = Patches(training, fabric.device)
-    if patches.smallest < settings.patch + 40 * luma:
-        raise ValueError(f"a training image is only {patches.smallest} pixels wide or high; use a smaller --patch")
     lowest, highest = settings.sigmas
     usual = tuple(s for s in (15, 25, 50) if lowest <= s <= highest)
     levels = settings.scales if luma else usual or (round((lowest + highest) / 2),)
