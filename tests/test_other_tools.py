@@ -84,7 +84,7 @@ def test_torch_hub_from_a_checkout_that_is_not_installed(tmp_path: Path) -> None
     done = subprocess.run(
         [sys.executable, "-c", code, str(ROOT)], capture_output=True, text=True, check=False, cwd=tmp_path
     )
-    assert done.stdout == "0+checkout 85827\n", done.stderr
+    assert done.stdout == f"0+checkout {nlrn.list_models()['sr-lite']['parameters']}\n", done.stderr
 
 
 def test_napari_finds_the_function_of_the_manifest() -> None:
