@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from nlrn.bench.correlation import PRECISIONS, _inputs, _seconds
-from nlrn.correlation import Carried, LogitsInPlace, door, map_bytes, propagated_attention
+from nlrn.correlation import Carried, LogitsInPlace, door, implementation, map_bytes, propagated_attention
+from nlrn.correlation.kernels import KERNELS
 
 _Step = tuple[Tensor, Tensor, Tensor]
 """Queries, keys and values."""
@@ -74,8 +75,9 @@ def _measured(
     given = [_step(depth, width, size, dtype) for _ in range(steps)]
     forms: dict[str, Callable[[], tuple[list[float], float | None]]] = {
         "concatenation": lambda: _by_the_door(given, window, steps),
-        "map": lambda: _by_the_door(given, window, door._CONCATENATED),
     }
+    if implementation(*given[0]) in KERNELS:  # only they keep maps
+        forms["map"] = lambda: _by_the_door(given, window, door._CONCATENATED)
     if map_bytes(given[0][2], window):
         forms["map in place"] = lambda: (_in_place(given, window), None)
     seen: dict[str, list[tuple[list[float], float | None]]] = {form: [] for form in forms}
@@ -100,7 +102,8 @@ def _step(depth: int, width: int, size: int, dtype: torch.dtype) -> _Step:
 
 def _by_the_door(given: list[_Step], window: int, concatenated: int) -> tuple[list[float], float]:
     """Seconds of each step without gradients, and of all with them, forward and backward."""
-    with mock.patch.object(door, "_CONCATENATED", concatenated):
+    # a map is measured as one, however large
+    with mock.patch.multiple(door, _CONCATENATED=concatenated, _LARGEST_MAP=math.inf):
         carried: Carried | None = None
         each = []
         with torch.no_grad():
