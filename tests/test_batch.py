@@ -168,10 +168,10 @@ def test_the_command_line_counts_and_lists(folder: Path, capsys: pytest.CaptureF
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the interrupt of POSIX")
 def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    count, out = 16, tmp_path / "out"
+    count, out = 30, tmp_path / "out"
     (tmp_path / "in").mkdir()
     for number in range(count):
-        images.write(tmp_path / "in" / f"{number:02}.png", RNG.integers(0, 255, (32, 32), dtype=np.uint8))
+        images.write(tmp_path / "in" / f"{number:02}.png", RNG.integers(0, 255, (64, 64), dtype=np.uint8))
     command = [sys.executable, "-m", "nlrn.cli", "denoise", str(tmp_path / "in"), "-o", str(out), "--sigma", "25"]
     command += ["--skip-existing", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path: Path) -> N
     assert 3 <= len(left) < count
     assert not [path for path in left if path.suffix != ".png"]
     before = {path: path.read_bytes() for path in left}
-    assert all(images.read(path).pixels.shape == (32, 32) for path in left)
+    assert all(images.read(path).pixels.shape == (64, 64) for path in left)
     finished = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert finished.returncode == 0
     assert f"{len(left)} of {count} are there already" in finished.stderr
