@@ -1,39 +1,31 @@
-"""Draw how the models that ship learned: validation PSNR over iterations, one panel a model.
+"""Draw how the models that ship learned: validation PSNR over iterations, one panel a model, as their cards tell it.
 
-    python scripts/draw_learning_curves.py docs/learning-curves.png NAME=RUN[,RUN...] ...
+    python scripts/draw_learning_curves.py docs/learning-curves.png MODEL ...
 
-The runs of a model follow one another; each is a folder that ``nlrn train`` wrote. Needs matplotlib.
+The runs of a model follow one another. Needs matplotlib.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-
-def curve(run: Path) -> list[tuple[int, float]]:
-    """Iteration and mean PSNR of each validation; of those done again after a resumption, the last."""
-    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return sorted({line["iteration"]: line["psnr"] for line in lines if "psnr" in line}.items())
+from nlrn.models import list_models
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("models", nargs="+", metavar="NAME=RUN,...")
+    parser.add_argument("models", nargs="+", metavar="MODEL")
     options = parser.parse_args()
 
+    cards = list_models()
     figure = Figure(figsize=(4 * len(options.models), 3), layout="constrained")
     panels = figure.subplots(1, len(options.models), squeeze=False)[0]
-    for panel, model in zip(panels, options.models, strict=True):
-        name, _, runs = model.partition("=")
+    for panel, name in zip(panels, options.models, strict=True):
         done = 0
-        for run in runs.split(","):
-            points = curve(Path(run))
-            panel.plot(
-                [(done + i) / 1000 for i, _ in points], [psnr for _, psnr in points], ".-", label=Path(run).name
-            )
+        for run, points in cards[name]["training"]["curve"].items():
+            panel.plot([(done + i) / 1000 for i, _ in points], [psnr for _, psnr in points], ".-", label=run)
             done += points[-1][0]
         panel.set_title(name)
         panel.set_xlabel("thousand iterations")

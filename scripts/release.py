@@ -1,9 +1,9 @@
 """Put the best weights of a training run into the package; their scores follow with scripts/publish_scores.py.
 
-    python scripts/release.py RUN NAME [--recipe COMMAND]
+    python scripts/release.py RUN NAME --recipe COMMANDS [--earlier RUN ...]
 
-Writes the model of the folder RUN with its card to src/nlrn/weights/NAME and pins what it computes in
-tests/golden.json.
+Writes the model of the folder RUN with its card, learning curve included, to src/nlrn/weights/NAME and pins what it
+computes in tests/golden.json.
 """
 
 import argparse
@@ -38,15 +38,23 @@ def pinned(network: NLRN) -> list[float]:
     return [round(float(v), 6) for v in restored.flatten()[::97]]
 
 
+def curve(run: Path) -> list[tuple[int, float]]:
+    """Iteration and mean PSNR of each validation; of those done again after a resumption, the last."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return sorted({line["iteration"]: round(line["psnr"], 2) for line in lines if "psnr" in line}.items())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     parser.add_argument("--recipe", required=True, help="the commands that trained it")
+    parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="runs it goes on from, in order")
     options = parser.parse_args()
 
     network, card = models.load(options.run), json.loads((options.run / models.CARD).read_text())
     training = {**card["training"], "recipe": options.recipe}
+    training["curve"] = {run.name: curve(run) for run in [*options.earlier, options.run]}
     # the names of the sets, not where they lay on the machine that trained
     settings = training["settings"]
     settings["data"] = ["/".join(Path(folder).parts[-2:]) for folder in settings["data"]]

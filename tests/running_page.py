@@ -12,7 +12,7 @@ from contextlib import contextmanager
 @contextmanager
 def running_page(*arguments: str) -> Iterator[str]:
     """Its address; it is stopped at the end, and must stop when it is told to."""
-    command = [sys.executable, "-m", "nlrn.cli", "web", "--port", "0", "--no-browser", "--device", "cpu", *arguments]
+    command = [sys.executable, "-m", "nlrn", "web", "--port", "0", "--no-browser", "--device", "cpu", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as page:
         assert page.stdout is not None

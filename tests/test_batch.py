@@ -172,7 +172,7 @@ def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path: Path) -> N
     (tmp_path / "in").mkdir()
     for number in range(count):
         images.write(tmp_path / "in" / f"{number:02}.png", RNG.integers(0, 255, (64, 64), dtype=np.uint8))
-    command = [sys.executable, "-m", "nlrn.cli", "denoise", str(tmp_path / "in"), "-o", str(out), "--sigma", "25"]
+    command = [sys.executable, "-m", "nlrn", "denoise", str(tmp_path / "in"), "-o", str(out), "--sigma", "25"]
     command += ["--skip-existing", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)

@@ -15,11 +15,12 @@ import torch
 from PIL import Image
 
 from nlrn import models
-from nlrn.network import Config
+from nlrn.network import NLRN, Config
 from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
 from nlrn.training.loop import train
 from nlrn.training.optimizer import orthogonal
 from nlrn.training.settings import Schedule, Settings
+from nlrn.training.weights import take_weights
 
 TINY = Config(steps=3, filters=8, embedding=4, window=5, every=2, noise_map=True)
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -101,13 +102,41 @@ def test_more_steps_start_from_fewer(photos: Path, tmp_path: Path) -> None:
     assert torch.allclose(more["norms.2.conv1.weight"], few["norms.1.conv1.weight"], atol=1e-6)
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_wider_network_starts_from_a_narrow_one(times: int) -> None:
+    torch.manual_seed(0)
+    narrow = NLRN(TINY).eval()
+    for parameter in narrow.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    wide = NLRN(replace(TINY, filters=8 * times, embedding=4 * times)).eval()
+    take_weights(wide, narrow)
+    picture = torch.rand(1, 1, 12, 10)
+    with torch.inference_mode():
+        assert torch.allclose(wide(picture, 0.1), narrow(picture, 0.1), atol=1e-3)
+    kernel = wide.bodies[0].conv1.weight
+    assert not torch.allclose(kernel[:, :8], kernel[:, 8:16], atol=0.1)  # copies are told apart by what reads them
+
+
+@pytest.mark.parametrize("unshuffle", [1, 2])
+def test_colour_starts_from_gray(unshuffle: int) -> None:
+    torch.manual_seed(0)
+    gray = NLRN(replace(TINY, unshuffle=unshuffle)).eval()
+    torch.nn.init.normal_(gray.tail.weight)
+    colour = NLRN(replace(TINY, unshuffle=unshuffle, channels=3)).eval()
+    take_weights(colour, gray)
+    picture = torch.rand(1, 1, 12, 10)
+    with torch.inference_mode():
+        restored = colour(picture.expand(-1, 3, -1, -1), 0.1)
+        assert torch.allclose(restored, gray(picture, 0.1).expand(-1, 3, -1, -1), atol=1e-4)
+
+
 def test_a_gradient_that_is_not_finite_ends_it(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match="lower --rate"):
         train(TINY, tiny(photos, tmp_path / "out", rate=1e30, warmup=0, iterations=60, clip=1e30))
 
 
 def command(photos: Path, out: Path, *more: str) -> list[str]:
-    start = f"-m nlrn.cli train denoise --data {photos} --out {out} --device cpu --precision fp32"
+    start = f"-m nlrn train denoise --data {photos} --out {out} --device cpu --precision fp32"
     network = "--steps 3 --filters 8 --embedding 4 --window 5 --noise-map --patch 16 --held-out 2"
     return [sys.executable, *f"{start} {network}".split(), *more]
 

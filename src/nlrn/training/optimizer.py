@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from nlrn.network import NLRN
 
 # quintic whose iteration drives all singular values towards 1, steep at zero (Jordan's coefficients)
 _QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -56,9 +58,9 @@ def orthogonal(matrix: Tensor, iterations: int = 5) -> Tensor:
     return flat.to(matrix.dtype)
 
 
-def make_optimizers(network: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the kernels between features, AdamW for the kernels at the image, the norms and the biases."""
-    kernels = [p for p in network.parameters() if p.dim() == 4 and min(p.shape[:2]) > 3]
+def make_optimizers(network: NLRN, rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the kernels of the recurrent body, AdamW for the head, the tail, the norms and the biases."""
+    kernels = [p for p in network.bodies.parameters() if p.dim() == 4]
     chosen = {id(p) for p in kernels}
     rest = [p for p in network.parameters() if id(p) not in chosen]
     return [Muon(kernels, rate), torch.optim.AdamW(rest, rate / 2, betas=(0.9, 0.99), weight_decay=1e-4)]

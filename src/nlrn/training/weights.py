@@ -43,8 +43,11 @@ def freeze_norms(network: NLRN, average: NLRN) -> None:
 
 
 def take_weights(network: NLRN, source: NLRN) -> None:
-    """Copy what fits; a source of fewer steps lends the norms of its last step to the steps it has not, a gray one
-    its head and tail to a network of three colours."""
+    """Copy what fits; a source of half the filters, or a third, is widened first, one of fewer steps lends the norms
+    of its last step to the steps it has not, a gray one its head and tail to a network of three colours."""
+    wanted, given = network.config, source.config
+    if wanted.filters > given.filters and not (wanted.filters % given.filters or wanted.embedding % given.embedding):
+        source = widened(source, wanted.filters // given.filters, wanted.embedding // given.embedding)
     ours, theirs = network.state_dict(), source.state_dict()
     fitting = {n: t for n, t in theirs.items() if n != "config_code" and n in ours and ours[n].shape == t.shape}
     network.load_state_dict(fitting, strict=False)
@@ -57,20 +60,47 @@ def take_weights(network: NLRN, source: NLRN) -> None:
 @torch.no_grad()
 def _lend_gray(network: NLRN, gray: NLRN) -> None:
     """The brightness is seen and restored as ``gray`` does; how the colours differ from it is left to be learned."""
-    colours = network.config.channels
-    head = network.head.weight
-    if head.shape[0] != gray.head.weight.shape[0]:
+    colours, side = network.config.channels, network.config.unshuffle
+    pixels, head = side**2, network.head.weight
+    if head.shape[0] != gray.head.weight.shape[0] or side != gray.config.unshuffle:
         return
-    image = head[:, :colours]
-    image += gray.head.weight[:, :1] / colours - image.mean(1, keepdim=True)
-    head[:, colours:] = gray.head.weight[:, 1:]
+    # the channels are all pixels of a square in red, then in green, then in blue, then the noise level
+    image = head[:, : colours * pixels].unflatten(1, (colours, pixels))
+    image += gray.head.weight[:, None, :pixels] / colours - image.mean(1, keepdim=True)
+    head[:, colours * pixels :] = gray.head.weight[:, pixels:]
     for name, tensor in network.head_norm.state_dict().items():
         if tensor.dim():
             theirs = gray.head_norm.state_dict()[name]
-            tensor.copy_(torch.cat([theirs[:1].expand(colours), theirs[1:]]))
-    network.tail.weight.copy_(gray.tail.weight.expand_as(network.tail.weight))
+            tensor.copy_(torch.cat([theirs[:pixels].repeat(colours), theirs[pixels:]]))
+    network.tail.weight.copy_(gray.tail.weight.repeat(colours, 1, 1, 1))
     if gray.tail.bias is not None and network.tail.bias is not None:
-        network.tail.bias.copy_(gray.tail.bias.expand(colours))
+        network.tail.bias.copy_(gray.tail.bias.repeat(colours))
+
+
+@torch.no_grad()
+def widened(network: NLRN, filters: int, embedding: int) -> NLRN:
+    """A network of so many times the filters and embedding channels that computes the same.
+
+    Every feature is there several times; what reads it shares its weight out among the copies unevenly, at random, so
+    that training can tell them apart (after Chen, Goodfellow, Shlens, "Net2Net", ICLR 2016).
+    """
+    config = network.config
+    wide = NLRN(replace(config, filters=filters * config.filters, embedding=embedding * config.embedding))
+    state = network.state_dict()
+    for name, tensor in wide.state_dict().items():
+        if name == "config_code":
+            continue
+        theirs, ours = state[name], tensor
+        if theirs.dim() == 4 and ours.shape[1] > theirs.shape[1]:
+            copies = ours.shape[1] // theirs.shape[1]
+            uneven = torch.randn(copies, *theirs.shape) * theirs.std() / copies
+            theirs = (theirs / copies + uneven - uneven.mean(0)).transpose(0, 1).flatten(1, 2)
+        if theirs.dim():
+            theirs = theirs.repeat(ours.shape[0] // theirs.shape[0], *[1] * (theirs.dim() - 1))
+        if ".theta." in name or ".phi." in name:
+            theirs = theirs / embedding**0.5  # their dot product adds up all copies
+        tensor.copy_(theirs)
+    return wide.train(network.training)
 
 
 def with_steps(network: NLRN, steps: int) -> NLRN:

@@ -1,4 +1,4 @@
-"""``python -m nlrn.cli``"""
+"""``python -m nlrn``"""
 
 import sys
 
