@@ -65,7 +65,7 @@ def _lend_gray(network: NLRN, gray: NLRN) -> None:
     if head.shape[0] != gray.head.weight.shape[0] or side != gray.config.unshuffle:
         return
     # the channels are all pixels of a square in red, then in green, then in blue, then the noise level
-    image = head[:, : colours * pixels].unflatten(1, (colours, pixels))
+    image = torch.unflatten(head[:, : colours * pixels], 1, (colours, pixels))
     image += gray.head.weight[:, None, :pixels] / colours - image.mean(1, keepdim=True)
     head[:, colours * pixels :] = gray.head.weight[:, pixels:]
     for name, tensor in network.head_norm.state_dict().items():
