@@ -3,17 +3,21 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nlrn import models
 from nlrn.bench import network as bench_network
+from nlrn.bench.arithmetic import forward_flops
 from nlrn.bench.propagation import propagation, table
 from nlrn.bench.training import training
 from nlrn.cli import main
 from nlrn.correlation import available
 from nlrn.correlation.kernels import KERNELS
-from nlrn.network import NLRN
+from nlrn.network import NLRN, Config
 
 
 def test_network(tmp_path: Path, network: Callable[..., NLRN]) -> None:
@@ -50,9 +54,29 @@ def test_training() -> None:
     assert len(results["rows"]) == 4
     for row in results["rows"]:
         assert row["pixels_per_second"] == pytest.approx(2 * 8 * 8 / row["seconds"])
+        assert row["flops"] * row["seconds"] == pytest.approx(
+            3 * 2 * forward_flops(models.load("denoise-gray-lite"), 8)
+        )
+        assert row["gemm_fraction"] > 0
     for native, torchs in zip(results["rows"][::2], results["rows"][1::2], strict=True):
         assert native["ratio"] == pytest.approx(torchs["seconds"] / native["seconds"])
         assert torchs["ratio"] == 1
+
+
+@pytest.mark.parametrize(("similarity", "every"), [("embedded-gaussian", 2), ("euclidean", 1), ("dot", 0)])
+def test_operations_are_those_that_pytorch_counts(similarity: str, every: int) -> None:
+    """PyTorch counts convolutions; of the correlation, which it does not know, every product is counted here."""
+    config = Config(
+        channels=3, steps=3, filters=8, embedding=4, window=3, similarity=similarity, every=every, unshuffle=2
+    )
+    network = NLRN(config).eval()
+    blocks = {0: 0, 1: 3, 2: 2}[every]
+    depth = 4 if similarity == "embedded-gaussian" else 8
+    pairs = sum(abs(i - j) <= 1 for i in range(5) for j in range(5)) ** 2
+    without = mock.patch("nlrn.network.propagated_attention", lambda q, k, v, *_, **__: (v, None))
+    with without, FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network(torch.rand(1, 3, 10, 10))
+    assert forward_flops(network, 10) == counter.get_total_flops() + 2 * blocks * pairs * (depth + 8)
 
 
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nlrn.bench import correlation as bench
+from nlrn.bench.arithmetic import neighbours
 from nlrn.correlation import reference_attention
 
 
@@ -67,5 +68,5 @@ def test_unknown_form_is_left_out_with_its_reason():
 
 
 def test_neighbours_counts_the_border():
-    assert bench._neighbours(5, 3) == 2 + 3 + 3 + 3 + 2
-    assert bench._neighbours(2, 45) == 4
+    assert neighbours(5, 3) == 2 + 3 + 3 + 3 + 2
+    assert neighbours(2, 45) == 4

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nlrn.bench.arithmetic import gemm_rate, neighbours
 from nlrn.correlation import available, confined_attention, tiled
 from nlrn.correlation.choice import VARIABLE
 from nlrn.correlation.kernels import KERNELS
@@ -62,8 +63,8 @@ def correlation(
     """
     dtype = PRECISIONS[precision]
     names = _forms(dtype) if forms is None else list(forms)
-    pixels, neighbours = batch * size * size, _neighbours(size, window) ** 2 * batch
-    rate = _gemm_rate(dtype)
+    pixels, seen = batch * size * size, neighbours(size, window) ** 2 * batch
+    rate = gemm_rate(dtype)
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     for depth in depths:
@@ -79,7 +80,7 @@ def correlation(
                         seconds[key] = min(took, seconds.get(key, math.inf))
                 except (RuntimeError, ValueError, NotImplementedError) as error:
                     left_out[f"{name}, D={depth}"] = str(error).splitlines()[0]
-            rate = max(rate, _gemm_rate(dtype))
+            rate = max(rate, gemm_rate(dtype))
         for (name, direction), took in seconds.items():
             multiplications = depth + width if direction == "forward" else 3 * depth + 2 * width
             rivals = [s for (n, d), s in seconds.items() if d == direction and n in PYTORCH_FORMS]
@@ -89,7 +90,7 @@ def correlation(
                     "depth": depth,
                     "direction": direction,
                     "us_per_pixel": took / pixels * 1e6,
-                    "gemm_fraction": 2 * neighbours * multiplications / took / rate,
+                    "gemm_fraction": 2 * seen * multiplications / took / rate,
                     "ratio": min(rivals) / took if rivals else None,
                 }
             )
@@ -142,17 +143,6 @@ def _inputs(batch: int, depth: int, width: int, size: int, dtype: torch.dtype = 
     scales = (depth**-0.25, depth**-0.25, 1.0)
     images = [torch.randn(s, generator=generator) * scale for s, scale in zip(shapes, scales, strict=True)]
     return [x.to(dtype).permute(0, 3, 1, 2).requires_grad_() for x in images]
-
-
-def _neighbours(size: int, window: int) -> int:
-    """The sum over the pixels of a row of how many of them each sees."""
-    reach = window // 2
-    return sum(min(size, i + reach + 1) - max(0, i - reach) for i in range(size))
-
-
-def _gemm_rate(dtype: torch.dtype, side: int = 1536) -> float:
-    a, b = torch.ones(side, side, dtype=dtype), torch.ones(side, side, dtype=dtype)
-    return max(2 * side**3 / _seconds(lambda: a @ b) for _ in range(2))
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from nlrn import models
+from nlrn.bench.arithmetic import finish, forward_flops, gemm_rate
 from nlrn.bench.network import PAPER, machine
 from nlrn.correlation.choice import VARIABLE
-from nlrn.device import choose_precision
+from nlrn.device import choose_device, choose_precision
 from nlrn.network import NLRN, Config
 from nlrn.training.optimizer import make_optimizers
 
 FORMS = {"native": "", "torch": "torch"}
-"""What is compared, and what the environment variable says for it."""
+"""What is compared on the CPU, and what the environment variable says for it; a GPU has PyTorch's operators only."""
 
 
 def training(
@@ -28,31 +29,38 @@ def training(
     patch: int = 43,
     precisions: Sequence[str] = ("fp32", "bf16"),
     repeats: int = 2,
+    device: str = "cpu",
 ) -> dict[str, Any]:
-    """Time steps of training on the CPU: forward, backward, clipping and optimizer, on data that is there.
+    """Time steps of training: forward, backward, clipping and optimizer, on data that is there.
 
     Args:
         names: models whose configurations are trained, from random weights; or :data:`PAPER`.
         batch, patch: so many patches of that side, as the paper has them.
         precisions: "fp32" and "bf16" (mixed), one measurement each.
         repeats: the forms take turns this many times, and the quickest of each counts.
+        device: "auto", "cpu", "cuda" or "mps".
 
     Returns:
         Ready for JSON: the settings and ``rows``: model, precision, form ("native": the fastest there is, or
-        "torch"), ``seconds`` of a step, ``pixels_per_second``, ``ratio`` to "torch".
+        "torch"), ``seconds`` of a step, ``pixels_per_second``, ``ratio`` to "torch", ``flops`` a second (three times
+        the forward pass's products) and ``gemm_fraction``, their share of the rate of large matrix products there.
 
     Raises:
         ModelError: no model of that name.
     """
+    where = choose_device(device)
+    forms = FORMS if where.type == "cpu" else {"torch": "torch"}
     rows = []
     for name in names:
         config = Config() if name == PAPER else models.load(name).config
         for precision in precisions:
-            half = choose_precision(precision, torch.device("cpu")) == torch.bfloat16
-            steps = {form: _Step(config, batch, patch, half) for form in FORMS}
-            seconds = dict.fromkeys(FORMS, math.inf)
+            dtype = choose_precision(precision, where)
+            steps = {form: _Step(config, batch, patch, dtype, where) for form in forms}
+            work = 3 * batch * forward_flops(steps["torch"].network, patch)
+            rate = gemm_rate(dtype, where)
+            seconds = dict.fromkeys(forms, math.inf)
             for _ in range(repeats):
-                for form, variable in FORMS.items():
+                for form, variable in forms.items():
                     with mock.patch.dict(os.environ, {VARIABLE: variable}):
                         seconds[form] = min(seconds[form], steps[form].seconds())
             rows += [
@@ -63,23 +71,25 @@ def training(
                     "seconds": took,
                     "pixels_per_second": batch * patch**2 / took,
                     "ratio": seconds["torch"] / took,
+                    "flops": work / took,
+                    "gemm_fraction": work / took / rate,
                 }
                 for form, took in seconds.items()
             ]
-    return {"batch": batch, "patch": patch, **machine(), "rows": rows}
+    return {"batch": batch, "patch": patch, "device": where.type, **machine(), "rows": rows}
 
 
 def table(results: dict[str, Any]) -> str:
     """The results of :func:`training` for reading."""
     lines = [
-        "steps of {batch} patches of {patch}x{patch}, {threads} threads, {capability}, PyTorch {torch}".format(
-            **results
-        ),
-        f"{'model':20} {'':4} {'correlation':11} {'seconds':>8} {'pixels/s':>9} {'x PyTorch':>9}",
+        "steps of {batch} patches of {patch}x{patch} on {device}, "
+        "{threads} threads, {capability}, PyTorch {torch}".format(**results),
+        f"{'model':20} {'':4} {'correlation':11} {'seconds':>8} {'pixels/s':>9} {'x PyTorch':>9} {'TFLOP/s':>8} "
+        f"{'of GEMM':>7}",
     ]
     lines += [
         f"{row['model']:20} {row['precision']:4} {row['form']:11} {row['seconds']:8.2f} "
-        f"{row['pixels_per_second']:9.0f} {row['ratio']:9.2f}"
+        f"{row['pixels_per_second']:9.0f} {row['ratio']:9.2f} {row['flops'] / 1e12:8.3f} {row['gemm_fraction']:7.2f}"
         for row in results["rows"]
     ]
     return "\n".join(lines)
@@ -88,20 +98,23 @@ def table(results: dict[str, Any]) -> str:
 class _Step:
     """A network and a batch to take steps with."""
 
-    def __init__(self, config: Config, batch: int, patch: int, half: bool) -> None:
+    def __init__(self, config: Config, batch: int, patch: int, dtype: torch.dtype, device: torch.device) -> None:
         torch.manual_seed(0)
-        self.network = NLRN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
-        self.optimizers, self.half = make_optimizers(self.network, 1e-3), half
-        self.clean = torch.rand(batch, config.channels, patch, patch)
+        self.device, self.half = device, dtype == torch.bfloat16
+        made = NLRN(config).to(device)
+        self.network = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+        self.optimizers = make_optimizers(self.network, 1e-3)
+        self.clean = torch.rand(batch, config.channels, patch, patch, device=device)
         self.noisy = self.clean + 0.1 * torch.randn_like(self.clean)
 
     def seconds(self) -> float:
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             restored: Tensor = self.network(self.noisy, 0.1)
         (restored.float() - self.clean).square().mean().backward()  # type: ignore[no-untyped-call]  # as torch has it
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
         self.network.zero_grad()
+        finish(self.device)
         return time.perf_counter() - start

@@ -105,6 +105,7 @@ def _add_training(parts: "Commands") -> argparse.ArgumentParser:
     part.add_argument("--patch", type=int, default=43, help="side of a patch")
     part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
     part.add_argument("--repeats", type=int, default=2)
+    part.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda", "mps"))
     return part
 
 
@@ -189,5 +190,6 @@ def _training(options: argparse.Namespace) -> Measured:
         patch=options.patch,
         precisions=options.precision,
         repeats=options.repeats,
+        device=options.device,
     )
     return results, table(results)

@@ -1,0 +1,60 @@
+"""How much a network multiplies, and how fast a device multiplies matrices: what a speed is to be held against."""
+
+import time
+from typing import cast
+
+import torch
+from torch import nn
+
+from nlrn.network import NLRN, NonLocalBlock
+
+
+def neighbours(size: int, window: int) -> int:
+    """The sum over the pixels of a row of how many of them each sees."""
+    reach = window // 2
+    return sum(min(size, i + reach + 1) - max(0, i - reach) for i in range(size))
+
+
+def forward_flops(network: NLRN, size: int) -> int:
+    """Floating-point operations of one pass over an image of size x size: those of its products, norms left out.
+
+    Each step's own logits count once, as where a map of them is carried.
+    """
+    config, body = network.config, network.bodies[0]
+    side = -(-size // config.unshuffle)
+    kernels = _kernels(network.head) + _kernels(network.tail)
+    kernels += config.steps * (_kernels(cast(nn.Module, body.conv1)) + _kernels(cast(nn.Module, body.conv2)))
+    correlation = 0
+    if config.every:
+        block, blocks = cast(NonLocalBlock, body.non_local), -(-config.steps // config.every)
+        kernels += blocks * _kernels(block)
+        depth = config.embedding if "embedded" in config.similarity else config.filters
+        correlation = blocks * neighbours(side, config.window) ** 2 * (depth + config.filters)
+    return 2 * (side**2 * kernels + correlation)
+
+
+def _kernels(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.dim() == 4)
+
+
+def gemm_rate(dtype: torch.dtype, device: torch.device | None = None) -> float:
+    """Floating-point operations a second of large matrix products, the better of two."""
+    device = device or torch.device("cpu")
+    side = 8192 if device.type == "cuda" else 1536
+    a = torch.ones(side, side, dtype=dtype, device=device)
+    a @ a
+    return max(2 * side**3 / _seconds(a) for _ in range(2))
+
+
+def _seconds(a: torch.Tensor) -> float:
+    finish(a.device)
+    start = time.perf_counter()
+    a @ a
+    finish(a.device)
+    return time.perf_counter() - start
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a GPU has done all it was given; a processor has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
