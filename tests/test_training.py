@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from nlrn import models
+from nlrn.degrade import resize_bicubic, round_8bit
 from nlrn.network import NLRN, Config
 from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
 from nlrn.training.loop import train
@@ -42,7 +43,7 @@ def photos(tmp_path: Path) -> Path:
 def tiny(photos: Path, out: Path, **changes: object) -> Settings:
     settings = Settings(
         data=(photos,), out=out, iterations=20, batch=4, patch=16, validate=10, held_out=2, device="cpu",
-        precision="fp32", warmup=5, steps_from=2,
+        precision="fp32", warmup=5, steps_from=2, freeze=0.25,
     )  # fmt: skip
     return replace(settings, **changes)  # type: ignore[arg-type]
 
@@ -206,6 +207,18 @@ def test_reduced_patches_are_cut_from_reduced_images() -> None:
     assert (batch.degraded - batch.clean).abs().max() < 1.1 / 255
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_patches_begin_where_a_pixel_of_the_reduced_image_does(scale: int) -> None:
+    quarter = np.random.default_rng(0).integers(0, 256, (24, 24))
+    half = np.concatenate([quarter + quarter.T, (quarter + quarter.T)[::-1]]) // 2
+    same_from_all_sides = np.concatenate([half, half[:, ::-1]], 1).astype(np.uint8)[..., None]
+    batch = reduced_batch(Patches([same_from_all_sides]), 3, 24, (scale,), torch.Generator().manual_seed(0))
+    whole = torch.from_numpy(same_from_all_sides[..., 0]).float().view(1, 1, 48, 48) / 255
+    small = round_8bit(resize_bicubic(whole, 48 // scale, 48 // scale))
+    expected = resize_bicubic(small, 48, 48)[..., 12:36, 12:36]
+    assert torch.allclose(batch.degraded, expected.expand(3, -1, -1, -1), atol=1e-6)
+
+
 def test_validation_images_are_not_trained_on() -> None:
     images = [np.full((2, 2, 1), i, np.uint8) for i in range(20)]
     training, aside = hold_out(images, 5)
@@ -231,7 +244,9 @@ def test_images_are_read_as_the_network_needs_them(photos: Path) -> None:
 
 
 def test_the_schedule_rises_grows_and_falls() -> None:
-    settings = Settings(data=(), out=Path(), iterations=100, warmup=10, steps_from=2, patch=40, patch_from=20)
+    settings = Settings(
+        data=(), out=Path(), iterations=100, warmup=10, steps_from=2, patch=40, patch_from=20, freeze=0.25
+    )
     schedule = Schedule(settings, replace(TINY, steps=6))
     rates = [schedule.rate(i) for i in range(100)]
     assert max(rates) == pytest.approx(1, rel=0.05)
@@ -243,6 +258,7 @@ def test_the_schedule_rises_grows_and_falls() -> None:
     assert set(steps[60:]) == {6}
     assert [schedule.patch(0), schedule.patch(99)] == [20, 40]
     assert [schedule.frozen(74), schedule.frozen(75)] == [False, True]
+    assert Schedule(replace(settings, freeze=1.0), TINY).frozen(0)
 
 
 def test_updates_are_nearly_orthogonal() -> None:
