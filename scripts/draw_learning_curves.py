@@ -24,9 +24,10 @@ def main() -> None:
     panels = figure.subplots(1, len(options.models), squeeze=False)[0]
     for panel, name in zip(panels, options.models, strict=True):
         done = 0
-        for run, points in cards[name]["training"]["curve"].items():
-            panel.plot([(done + i) / 1000 for i, _ in points], [psnr for _, psnr in points], ".-", label=run)
-            done += points[-1][0]
+        for run, curve in cards[name]["training"]["curve"].items():
+            iterations = [done + int(i) for i in curve]
+            panel.plot([i / 1000 for i in iterations], list(curve.values()), ".-", label=run)
+            done = iterations[-1]
         panel.set_title(name)
         panel.set_xlabel("thousand iterations")
         panel.grid(alpha=0.3)

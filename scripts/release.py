@@ -38,10 +38,10 @@ def pinned(network: NLRN) -> list[float]:
     return [round(float(v), 6) for v in restored.flatten()[::97]]
 
 
-def curve(run: Path) -> list[tuple[int, float]]:
+def curve(run: Path) -> dict[int, float]:
     """Iteration and mean PSNR of each validation; of those done again after a resumption, the last."""
     lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
-    return sorted({line["iteration"]: round(line["psnr"], 2) for line in lines if "psnr" in line}.items())
+    return {line["iteration"]: round(line["psnr"], 2) for line in lines if "psnr" in line}
 
 
 def main() -> None:

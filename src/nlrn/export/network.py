@@ -88,6 +88,8 @@ class _Network:
         behind = (g("Mod", g("Neg", g.size(x, axis)), g.constant([side])) for axis in (2, 3))
         x = g("Pad", x, g.sizes(0, 0, 0, 0, 0, 0, *behind), mode="edge")
         x = g("SpaceToDepth", x, blocksize=side)
+        if channels == 1:
+            return x
         # there the channels of a pixel lie together, in PyTorch the pixels of a channel
         order = np.arange(side**2 * channels).reshape(-1, channels).T.flatten()
         return g("Gather", x, g.constant(order), axis=1)
