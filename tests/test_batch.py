@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -168,20 +169,22 @@ def test_the_command_line_counts_and_lists(folder: Path, capsys: pytest.CaptureF
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends the interrupt of POSIX")
 def test_ctrl_c_leaves_whole_files_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    count, out = 30, tmp_path / "out"
+    count, out = 20, tmp_path / "out"
     (tmp_path / "in").mkdir()
     for number in range(count):
         images.write(tmp_path / "in" / f"{number:02}.png", RNG.integers(0, 255, (64, 64), dtype=np.uint8))
     command = [sys.executable, "-m", "nlrn", "denoise", str(tmp_path / "in"), "-o", str(out), "--sigma", "25"]
     command += ["--skip-existing", "--device", "cpu"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    # tests that a shell runs in the background inherit a Ctrl-C that is ignored
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heeding)
     while len(list(out.glob("*.png"))) < 3:
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=300)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said
     left = sorted(out.iterdir())
