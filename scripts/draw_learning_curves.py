@@ -1,6 +1,6 @@
 """Draw how the models that ship learned: validation PSNR over iterations, one panel a model, as their cards tell it.
 
-    python scripts/draw_learning_curves.py docs/learning-curves.png MODEL ...
+    python scripts/draw_learning_curves.py docs/learning-curves-later.png MODEL ...
 
 The runs of a model follow one another. Needs matplotlib.
 """

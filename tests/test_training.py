@@ -212,10 +212,10 @@ def test_patches_begin_where_a_pixel_of_the_reduced_image_does(scale: int) -> No
     quarter = np.random.default_rng(0).integers(0, 256, (24, 24))
     half = np.concatenate([quarter + quarter.T, (quarter + quarter.T)[::-1]]) // 2
     same_from_all_sides = np.concatenate([half, half[:, ::-1]], 1).astype(np.uint8)[..., None]
-    batch = reduced_batch(Patches([same_from_all_sides]), 3, 24, (scale,), torch.Generator().manual_seed(0))
+    batch = reduced_batch(Patches([same_from_all_sides]), 3, 20, (scale,), torch.Generator().manual_seed(0))
     whole = torch.from_numpy(same_from_all_sides[..., 0]).float().view(1, 1, 48, 48) / 255
     small = round_8bit(resize_bicubic(whole, 48 // scale, 48 // scale))
-    expected = resize_bicubic(small, 48, 48)[..., 12:36, 12:36]
+    expected = resize_bicubic(small, 48, 48)[..., 12:32, 12:32]
     assert torch.allclose(batch.degraded, expected.expand(3, -1, -1, -1), atol=1e-6)
 
 

@@ -58,3 +58,5 @@ def finish(device: torch.device) -> None:
     """Wait until a GPU has done all it was given; a processor has."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
