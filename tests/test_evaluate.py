@@ -250,7 +250,7 @@ def test_the_file_holds_exactly_what_was_agreed(folder: Path, tmp_path: Path) ->
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
-    report = Report("denoise", "m", 1, "d", 1, (Result(25, (ImageScore("a", math.inf, 1.0, 0.1),)),))
+    report = Report("denoise", "m", 1, "d", 1, "", "float32", (Result(25, (ImageScore("a", math.inf, 1.0, 0.1),)),))
     (tmp_path / "taken").mkdir()
     with pytest.raises(OSError, match="taken"):
         write_json(tmp_path / "taken", as_json(report))
@@ -267,7 +267,9 @@ def printed(report: Report) -> str:
 
 def test_the_table_stands_beside_the_published_rows() -> None:
     images = (ImageScore("03.png", 30.0, 0.85, 2.0), ImageScore("04.png", 31.0, 0.95, 4.0))
-    text = printed(Report("denoise", "mine", 98765, "Set12", 1, (Result(15, images), Result(30, images))))
+    text = printed(
+        Report("denoise", "mine", 98765, "Set12", 1, "", "float32", (Result(15, images), Result(30, images)))
+    )
     lines = {re.split(r"\s{2,}", line.strip())[0]: line for line in text.splitlines()}
     assert "33.16/.9070" in lines["NLRN"]
     assert "331k" in lines["NLRN"]
@@ -281,9 +283,9 @@ def test_the_table_stands_beside_the_published_rows() -> None:
 
 def test_nothing_is_compared_that_is_not_comparable() -> None:
     result = Result(2, (ImageScore("a.png", 37.0, 0.9, 1.0),))
-    assert "VDSR" in printed(Report("sr", "m", 1, "Set5", 1, (result,)))
-    assert "[red]m" in printed(Report("sr", "[red]m", 1, "[bold]", 1, (result,)))
-    assert "VDSR" not in printed(Report("sr", "m", 1, "holiday", 1, (result,)))
+    assert "VDSR" in printed(Report("sr", "m", 1, "Set5", 1, "", "float32", (result,)))
+    assert "[red]m" in printed(Report("sr", "[red]m", 1, "[bold]", 1, "", "float32", (result,)))
+    assert "VDSR" not in printed(Report("sr", "m", 1, "holiday", 1, "", "float32", (result,)))
     assert published("denoise", "CBSD68", 1) == ()
     assert published("denoise", "Set12", 3) == ()
     colour = {row.method for row in published("denoise", "CBSD68", 3)}

@@ -51,6 +51,41 @@ def test_other_ways_are_rows_of_their_own(sets: Path) -> None:
     assert len({r.results[0].psnr for r in reports}) == 3
 
 
+def test_what_is_known_of_the_same_weights_is_not_measured_again(
+    sets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = sets / "all.json"
+    command = ["evaluate", "--all", "--data", str(sets), "--precision", "fp32", "--json", str(file)]
+    denoise = tables.evaluate_denoise
+
+    def stopped(network, *args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tables, "evaluate_sr", stopped)
+    assert main(command) == 130
+    half = json.loads(file.read_text())["reports"]
+    assert {r["data"] for r in half} == {"Set12", "CBSD68"}
+    monkeypatch.undo()
+    monkeypatch.setattr(tables, "_SIDE", 32)
+    monkeypatch.setattr(tables, "evaluate_denoise", stopped)
+    assert main([*command, "--resume"]) == 0
+    whole = json.loads(file.read_text())["reports"]
+    assert [r for r in whole if r["task"] == "denoise"] == half
+    assert {r["data"] for r in whole} == {"Set12", "CBSD68", "Set5"}
+
+    # other weights of the same name, or another precision, are something else
+    for change in ({"weights": "0"}, {"precision": "bfloat16"}):
+        old = [tables.from_json(r | change) for r in half if r["data"] == "Set12"]
+        monkeypatch.setattr(tables, "evaluate_denoise", denoise)
+        again = tables.evaluate_all(sets, only=[old[0].model], precision="fp32", earlier=old).reports
+        assert [r.results[0].psnr for r in again] == [old[0].results[0].psnr]
+        assert again[0] not in old
+
+    file.write_text("[]")
+    assert main([*command, "--resume"]) == 2
+    assert "all.json: not the --json file" in capsys.readouterr().err
+
+
 def test_what_cannot_be_evaluated_is_said(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--all", "--data", str(sets / "holiday")]) == 2
     assert "holiday: none of the standard test sets" in capsys.readouterr().err

@@ -28,6 +28,7 @@ from torch import Tensor
 from nlrn.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 from nlrn.images import SUFFIXES, ImageFileError, read
 from nlrn.metrics import psnr, shave, ssim
+from nlrn.models import fingerprint
 from nlrn.network import NLRN
 from nlrn.patches import restore_by_patches
 from nlrn.published import set_name
@@ -93,7 +94,7 @@ def evaluate_denoise(
         return _Case(noisy, sigma / 255, original, 0)
 
     run = _restorer(model, ensemble, stride, precision)
-    return _evaluate("denoise", model, folder, sigmas, case, run, name, console)
+    return _evaluate("denoise", model, folder, sigmas, case, run, name, precision, console)
 
 
 def evaluate_sr(
@@ -132,7 +133,7 @@ def evaluate_sr(
         return _Case(resize_bicubic(small, height * scale, width * scale), None, original, scale)
 
     run = _restorer(model, ensemble, stride, precision)
-    return _evaluate("sr", model, folder, scales, case, run, name, console)
+    return _evaluate("sr", model, folder, scales, case, run, name, precision, console)
 
 
 def _evaluate(
@@ -143,6 +144,7 @@ def _evaluate(
     case: Callable[[Path, float], _Case],
     run: _Restore,
     name: str,
+    precision: torch.dtype,
     console: Console | None,
 ) -> Report:
     if model.config.task != task:
@@ -159,9 +161,16 @@ def _evaluate(
                 scores.append(_score(path, case(path, level), run))
                 progress.advance(bar)
             results.append(Result(level, tuple(scores)))
-    parameters = sum(p.numel() for p in model.parameters())
-    data = set_name(Path(folder).resolve().name)
-    return Report(task, name, parameters, data, model.config.channels, tuple(results))
+    return Report(
+        task,
+        name,
+        sum(p.numel() for p in model.parameters()),
+        set_name(Path(folder).resolve().name),
+        model.config.channels,
+        fingerprint(model),
+        str(precision).removeprefix("torch."),
+        tuple(results),
+    )
 
 
 def _score(path: Path, case: _Case, run: _Restore) -> ImageScore:

@@ -107,8 +107,7 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    data = save_tensors(tensors, {"format": "pt"})  # Hugging Face's tools refuse files that do not say so
+    data = _packed(network)
     described = {
         "model_type": "nlrn",
         "config": asdict(network.config),
@@ -118,3 +117,13 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
     }
     write_whole(folder / TENSORS, data)
     write_json(folder / CARD, described)
+
+
+def fingerprint(network: NLRN) -> str:
+    """The hash of a network's weights, the "sha256" of its card."""
+    return hashlib.sha256(_packed(network)).hexdigest()
+
+
+def _packed(network: NLRN) -> bytes:
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    return save_tensors(tensors, {"format": "pt"})  # Hugging Face's tools refuse files that do not say so

@@ -65,6 +65,10 @@ class Report:
     """Name of the set, or of the folder where it is not a known set."""
     channels: int
     """1 for gray and luma, 3 for RGB."""
+    weights: str
+    """Their hash."""
+    precision: str
+    """ "float32" or "bfloat16"."""
     results: tuple[Result, ...]
 
 
@@ -110,6 +114,21 @@ def as_json(report: Report) -> dict[str, Any]:
             for result in report.results
         ],
     }
+
+
+def from_json(figures: dict[str, Any]) -> Report:
+    """The report that :func:`as_json` made this of, with the fields beside that it leaves out."""
+    results = [
+        Result(
+            result[_LEVEL[figures["task"]]],
+            tuple(
+                ImageScore(i["name"], math.inf if i["psnr"] is None else i["psnr"], i["ssim"], i["seconds"])
+                for i in result["images"]
+            ),
+        )
+        for result in figures["results"]
+    ]
+    return Report(**{**figures, "results": tuple(results)})
 
 
 def without(report: Report, stem: str | None) -> list[Result]:

@@ -1,7 +1,8 @@
 """Every model on every standard test set: the tables of the documentation, ours beside the published rows."""
 
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from nlrn.device import choose_precision
 from nlrn.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
 from nlrn.network import NLRN
 from nlrn.published import OVERLAPS, Score, published, set_name
-from nlrn.report import Report, as_json, cell, without
+from nlrn.report import Report, as_json, cell, from_json, without
 from nlrn.restore import ready, restore
 
 LEVELS: dict[str, tuple[int, ...]] = {"denoise": (15, 25, 50), "sr": (2, 3, 4)}
@@ -44,6 +45,8 @@ def evaluate_all(
     stride: int | None = None,
     device: str = "auto",
     precision: str = "auto",
+    earlier: Sequence[Report] = (),
+    keep: Callable[[list[Report]], None] = lambda reports: None,
     console: Console | None = None,
 ) -> Tables:
     """Score the models that ship on the standard sets found in a folder, and time them.
@@ -54,12 +57,15 @@ def evaluate_all(
         ensemble: score the x8 self-ensemble too.
         stride: score the released patch protocol too, patches that far apart.
         device, precision: as for :func:`nlrn.denoise`.
+        earlier: what need not be measured again while weights and precision are the same.
+        keep: called after each report with all that there are, earlier ones included.
         console: where to show progress; None for nowhere.
 
     Raises:
         EvaluationError: there is no standard set, or an image in one cannot be used.
         ModelError: no such model.
     """
+    known = {(r.model, r.data, r.weights, r.precision): r for r in earlier}
     reports: list[Report] = []
     speeds: list[Speed] = []
     for name in only or models.list_models():
@@ -71,10 +77,16 @@ def evaluate_all(
         if stride:
             ways.append((f"{name}, patches {stride} apart", {"stride": stride}))
         evaluate = evaluate_denoise if network.config.task == "denoise" else evaluate_sr
+        weights, levels = models.fingerprint(network), LEVELS[network.config.task]
         for folder in _sets(data, network):
             for called, how in ways:
-                levels = LEVELS[network.config.task]
-                reports.append(evaluate(network, folder, levels, name=called, precision=half, console=console, **how))
+                key = (called, set_name(folder.name), weights, str(half).removeprefix("torch."))
+                if key not in known:
+                    known[key] = evaluate(
+                        network, folder, levels, name=called, precision=half, console=console, **how
+                    )
+                    keep(list(known.values()))
+                reports.append(known[key])
         speeds.append(_speed(name, network, half))
     if not reports:
         raise EvaluationError(f"{data}: none of the standard test sets (Set12, CBSD68, Set5 ...) is in this folder")
@@ -150,9 +162,24 @@ def _line(method: str, parameters: str, scores: Sequence[Score | None]) -> str:
     return f"| {method} | {parameters} | {' | '.join(cells)} |"
 
 
+def earlier_reports(path: Path) -> list[Report]:
+    """The reports in a file of what :func:`to_json` returned.
+
+    Raises:
+        EvaluationError: there are none in it.
+    """
+    try:
+        return [from_json(report) for report in json.loads(path.read_text())["reports"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(f"{path}: not the --json file of an evaluation that can be gone on with") from error
+
+
 def to_json(tables: Tables) -> dict[str, Any]:
     """All figures, ready for JSON."""
     return {
-        "reports": [as_json(report) for report in tables.reports],
+        "reports": [
+            {"weights": r.weights, "precision": r.precision, "channels": r.channels} | as_json(r)
+            for r in tables.reports
+        ],
         "seconds_512x512": {s.method: {"seconds": s.seconds, "what": s.what} for s in tables.speeds},
     }

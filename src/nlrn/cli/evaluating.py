@@ -9,12 +9,18 @@ from nlrn.cli.options import add_device
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
+    from nlrn.report import Report
 
 
 def add(commands: "Commands") -> None:
     evaluate = commands.add_parser("evaluate", help="score a model on a test set, or all models on all sets")
     evaluate.add_argument("--all", action="store_true", help="all models that ship on all standard sets below --data")
     _add_common(evaluate, "folder of the test sets, each in a folder of its usual name", required=False)
+    evaluate.add_argument(
+        "--resume",
+        action="store_true",
+        help="with --all: what the --json file already says of the same weights in the same precision is kept",
+    )
     evaluate.add_argument("--markdown", type=Path, metavar="FILE", help="with --all: write the tables there")
     evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
     tasks = evaluate.add_subparsers(metavar="TASK")
@@ -46,16 +52,25 @@ def _evaluate_all(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from nlrn.files import write_json, write_whole
-    from nlrn.tables import evaluate_all, to_json, to_markdown
+    from nlrn.tables import Tables, earlier_reports, evaluate_all, to_json, to_markdown
 
     if not options.all or options.data is None:
         options.misused("say what to evaluate: denoise or sr with --data, or --all --data DIR")
+    if options.resume and not options.json:
+        options.misused("--resume needs the --json FILE of the evaluation it goes on with")
+
+    def keep(reports: "list[Report]") -> None:
+        if options.json:
+            write_json(options.json, to_json(Tables(reports, [])))
+
     tables = evaluate_all(
         options.data,
         ensemble=options.ensemble,
         stride=options.patches,
         device=options.device,
         precision=options.precision,
+        earlier=earlier_reports(options.json) if options.resume else [],
+        keep=keep,
         console=Console(stderr=True),
     )
     print(to_markdown(tables), end="")
