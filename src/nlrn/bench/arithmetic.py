@@ -1,11 +1,11 @@
 """How much a network multiplies, and how fast a device multiplies matrices: what a speed is to be held against."""
 
-import time
 from typing import cast
 
 import torch
 from torch import nn
 
+from nlrn.bench.timing import CPU, seconds
 from nlrn.network import NLRN, NonLocalBlock
 
 
@@ -37,26 +37,9 @@ def _kernels(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.dim() == 4)
 
 
-def gemm_rate(dtype: torch.dtype, device: torch.device | None = None) -> float:
+def gemm_rate(dtype: torch.dtype, device: torch.device = CPU) -> float:
     """Floating-point operations a second of large matrix products, the better of two."""
-    device = device or torch.device("cpu")
     side = 8192 if device.type == "cuda" else 1536
     a = torch.ones(side, side, dtype=dtype, device=device)
     a @ a
-    return max(2 * side**3 / _seconds(a) for _ in range(2))
-
-
-def _seconds(a: torch.Tensor) -> float:
-    finish(a.device)
-    start = time.perf_counter()
-    a @ a
-    finish(a.device)
-    return time.perf_counter() - start
-
-
-def finish(device: torch.device) -> None:
-    """Wait until a GPU has done all it was given; a processor has."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+    return max(2 * side**3 / seconds(lambda: a @ a, device) for _ in range(2))

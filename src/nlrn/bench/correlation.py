@@ -6,7 +6,6 @@ together, and the fraction of the rate at which this PyTorch multiplies large ma
 
 import math
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nlrn.bench.arithmetic import gemm_rate, neighbours
+from nlrn.bench.timing import seconds
 from nlrn.correlation import available, confined_attention, tiled
 from nlrn.correlation.choice import VARIABLE
 from nlrn.correlation.kernels import KERNELS
@@ -69,7 +69,7 @@ def correlation(
     left_out: dict[str, str] = {}
     for depth in depths:
         inputs = _inputs(batch, depth, width, size, dtype)
-        seconds: dict[tuple[str, str], float] = {}
+        best: dict[tuple[str, str], float] = {}
         for _ in range(repeats):
             for name in names:
                 if f"{name}, D={depth}" in left_out:
@@ -77,13 +77,13 @@ def correlation(
                 try:
                     for direction, took in _time(name, inputs, window):
                         key = (name, direction)
-                        seconds[key] = min(took, seconds.get(key, math.inf))
+                        best[key] = min(took, best.get(key, math.inf))
                 except (RuntimeError, ValueError, NotImplementedError) as error:
                     left_out[f"{name}, D={depth}"] = str(error).splitlines()[0]
             rate = max(rate, gemm_rate(dtype))
-        for (name, direction), took in seconds.items():
+        for (name, direction), took in best.items():
             multiplications = depth + width if direction == "forward" else 3 * depth + 2 * width
-            rivals = [s for (n, d), s in seconds.items() if d == direction and n in PYTORCH_FORMS]
+            rivals = [s for (n, d), s in best.items() if d == direction and n in PYTORCH_FORMS]
             rows.append(
                 {
                     "form": name,
@@ -145,12 +145,6 @@ def _inputs(batch: int, depth: int, width: int, size: int, dtype: torch.dtype = 
     return [x.to(dtype).permute(0, 3, 1, 2).requires_grad_() for x in images]
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 @contextmanager
 def _as(name: str) -> Iterator[Form]:
     """The form of this name, for as long as it is measured."""
@@ -171,13 +165,13 @@ def _time(name: str, inputs: list[Tensor], window: int) -> Iterator[tuple[str, f
         q, k, v = (x.detach() for x in inputs)
         if name == "flex":
             form(q, k, v, window)  # compiles
-        yield "forward", _seconds(lambda: form(q, k, v, window))
+        yield "forward", seconds(lambda: form(q, k, v, window))
         if name in ("sdpa", "flex"):
             return  # neither has a backward pass of its own for this on the CPU
         q, k, v = inputs
         out = form(q, k, v, window)
         gradient = torch.ones_like(out)
-        yield "backward", _seconds(lambda: torch.autograd.grad(out, inputs, gradient))
+        yield "backward", seconds(lambda: torch.autograd.grad(out, inputs, gradient))
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:

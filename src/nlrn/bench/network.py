@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nlrn import models
+from nlrn.bench.timing import seconds
 from nlrn.correlation import LogitsInPlace, confined_attention
 from nlrn.correlation.choice import VARIABLE
 from nlrn.device import choose_precision
@@ -120,23 +121,17 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
     channels = made.config.channels
     image = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
     restore(made, image[..., :64, :64], _SIGMA, precision=dtype)
-    seconds = min(_seconds(lambda: restore(made, image, _SIGMA, precision=dtype)) for _ in range(repeats))
+    taken = min(seconds(lambda: restore(made, image, _SIGMA, precision=dtype)) for _ in range(repeats))
     peak = _peak()
     return {
         "model": name,
         "precision": precision,
-        "seconds": seconds,
-        "us_per_pixel": seconds / size**2 * 1e6,
+        "seconds": taken,
+        "us_per_pixel": taken / size**2 * 1e6,
         "peak_bytes": peak,
         "shares": _shares(lambda: restore(made, image, _SIGMA, precision=dtype)),
         "released": _released(made, image, dtype, patches) if patches else None,
     }
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def _peak() -> int | None:
@@ -184,7 +179,7 @@ def _shares(call: Callable[[], object]) -> dict[str, float]:
         mock.patch("nlrn.inference.LogitsInPlace.attend", watch.correlation(LogitsInPlace.attend)),
         watch,
     ):
-        total = _seconds(call)
+        total = seconds(call)
     correlation = watch.seconds.pop("correlation", 0.0)
     convolutions = sum(s for name, s in watch.seconds.items() if any(part in name for part in _CONVOLUTIONS))
     return {
@@ -201,10 +196,10 @@ def _released(made: NLRN, image: Tensor, precision: torch.dtype, most: int) -> d
     side = min(size, PATCH + _STRIDE * (math.isqrt(most) - 1))
     with mock.patch.dict(os.environ, {VARIABLE: "torch"}):
         part = image[..., :side, :side]
-        seconds = _seconds(lambda: restore_by_patches(made, part, _SIGMA, stride=_STRIDE, precision=precision))
+        taken = seconds(lambda: restore_by_patches(made, part, _SIGMA, stride=_STRIDE, precision=precision))
     timed = _patches(side) ** 2
     return {
-        "seconds": seconds * needed / timed,
+        "seconds": taken * needed / timed,
         "patches": needed,
         "patches_timed": timed,
         "extrapolated": timed < needed,

@@ -13,7 +13,8 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from nlrn.bench.correlation import PRECISIONS, _inputs, _seconds
+from nlrn.bench.correlation import PRECISIONS, _inputs
+from nlrn.bench.timing import seconds
 from nlrn.correlation import Carried, LogitsInPlace, door, implementation, map_bytes, propagated_attention
 from nlrn.correlation.kernels import KERNELS
 
@@ -111,7 +112,7 @@ def _by_the_door(given: list[_Step], window: int, concatenated: int) -> tuple[li
                 start = time.perf_counter()
                 _, carried = propagated_attention(q, k, v, window, carried)
                 each.append(time.perf_counter() - start)
-        return each, _seconds(lambda: _trained(given, window))
+        return each, seconds(lambda: _trained(given, window))
 
 
 def _trained(given: list[_Step], window: int) -> None:

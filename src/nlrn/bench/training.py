@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from nlrn import models
-from nlrn.bench.arithmetic import finish, forward_flops, gemm_rate
+from nlrn.bench.arithmetic import forward_flops, gemm_rate
 from nlrn.bench.network import PAPER, machine
+from nlrn.bench.timing import finish
 from nlrn.correlation.choice import VARIABLE
 from nlrn.device import choose_device, choose_precision
 from nlrn.network import NLRN, Config
