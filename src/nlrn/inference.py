@@ -193,7 +193,7 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
         held = dtype.itemsize * (4 * config.filters + 2 * depth) + logits
     else:
         depth *= config.filters + 1
-        held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 6 * config.filters)
+        held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 8 * config.filters)
     # the similarities that the paper compares with are computed in float32, whatever the type
     probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
     kernel = KERNELS.get(implementation(probe, probe, probe))
