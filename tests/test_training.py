@@ -20,6 +20,7 @@ from nlrn.network import NLRN, Config
 from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
 from nlrn.training.loop import train
 from nlrn.training.optimizer import orthogonal
+from nlrn.training.record import StopSign
 from nlrn.training.settings import Schedule, Settings
 from nlrn.training.weights import take_weights
 
@@ -76,6 +77,30 @@ def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
     scores = card["training"]["validation_psnr"].values()
     assert sum(scores) / len(scores) == pytest.approx(best)
     assert list((tmp_path / "out").glob("events*"))
+
+
+def test_a_run_that_ends_by_the_clock_ends_with_a_rate_of_nearly_zero(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class MinuteAStep(StopSign):
+        left = 100.0
+
+        def __call__(self) -> bool:
+            self.left -= 1
+            return super().__call__()
+
+        def minutes_left(self) -> float:
+            return self.left
+
+    monkeypatch.setattr("nlrn.training.loop.StopSign", MinuteAStep)
+    settings = tiny(photos, tmp_path / "out", iterations=1000, warmup=1, minutes=100.0, cool=50.0)
+    assert not train(TINY, settings).finished
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    rates = {line["iteration"]: line["rate"] for line in lines if "rate" in line}
+    assert rates.keys() == {20, 40, 60, 80, 100}
+    assert rates[40] > 0.99
+    assert rates[80] == pytest.approx(21 / 50, abs=0.02)
+    assert rates[100] < 0.04
 
 
 def test_another_network_cannot_resume(photos: Path, tmp_path: Path) -> None:

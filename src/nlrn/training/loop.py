@@ -1,7 +1,7 @@
 """Training: one straight script on Lightning Fabric, for a CPU, a GPU, or several of them on several machines."""
 
 import time
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -90,7 +90,7 @@ def train(config: Config, settings: Settings) -> Outcome:
     settings.out.mkdir(parents=True, exist_ok=True)
     stop = StopSign(started + 60 * settings.minutes)
 
-    bad = 0
+    bad, minutes_left = 0, settings.minutes
     main = fabric.is_global_zero
     with (
         Log(settings.out if main else None) as log,
@@ -105,7 +105,7 @@ def train(config: Config, settings: Settings) -> Outcome:
             if schedule.frozen(i) and (i == first or not schedule.frozen(i - 1)):
                 freeze_norms(network, average.network)
             for group, peak in zip((g for o in optimizers for g in o.param_groups), peaks, strict=True):
-                group["lr"] = peak * schedule.rate(i)
+                group["lr"] = peak * schedule.rate(i, minutes_left)
 
             clock = time.perf_counter()
             batch = _batch(patches, config, settings, schedule.patch(i), i, fabric.global_rank, fabric.world_size)
@@ -133,17 +133,17 @@ def train(config: Config, settings: Settings) -> Outcome:
                     i + 1,
                     loss=loss.item(),
                     norm=norm.item(),
-                    rate=schedule.rate(i),
+                    rate=schedule.rate(i, minutes_left),
                     steps=steps,
                     pixels_per_second=round(pixels),
                     data_share=round(waited / took, 4),
                 )
                 bar.update(i + 1, loss=loss.item(), pixels=pixels)
             done = i + 1
-            # every process must stop at the same iteration, so they agree on it
-            ends = i + 1 == settings.iterations or bool(
-                fabric.all_reduce(torch.tensor(float(stop())), reduce_op="max")
-            )
+            # every process must stop at the same iteration, and learn at the same rate, so they agree on both
+            here = torch.tensor([-float(stop()), stop.minutes_left()])
+            told, minutes_left = cast(Tensor, fabric.all_reduce(here, reduce_op="min")).tolist()
+            ends = i + 1 == settings.iterations or told < 0
             if ends or (i + 1) % settings.validate == 0:
                 if main:
                     scores = _validate(average.network, validation, steps)

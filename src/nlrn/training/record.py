@@ -28,7 +28,10 @@ class StopSign:
         self.asked = True
 
     def __call__(self) -> bool:
-        return self.asked or time.monotonic() > self.deadline
+        return self.asked or self.minutes_left() < 0
+
+    def minutes_left(self) -> float:
+        return (self.deadline - time.monotonic()) / 60
 
 
 class Log:

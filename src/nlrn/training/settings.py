@@ -25,6 +25,9 @@ class Settings:
     """Length of the whole run in optimizer steps; the learning rate falls to nearly zero over it."""
     minutes: float = 1e9
     """Stop cleanly, with everything saved, after so many minutes."""
+    cool: float = 0.0
+    """Last of the ``minutes`` in which the learning rate falls to nearly zero at whatever iteration it is, so that a
+    run that ends by the clock ends as well as one that comes through."""
     batch: int = 16
     """Patches in a batch, over all processes."""
     patch: int = 40
@@ -68,10 +71,13 @@ class Schedule:
     def __init__(self, settings: Settings, config: Config) -> None:
         self.s, self.full_steps = settings, config.steps
 
-    def rate(self, i: int) -> float:
+    def rate(self, i: int, minutes_left: float = math.inf) -> float:
         """The learning rate, relative to its peak."""
         rise = min(1.0, (i + 1) / max(1, self.s.warmup))
-        return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, i / self.s.iterations))))
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, i / self.s.iterations)))
+        if minutes_left < self.s.cool:
+            fall *= max(0.0, minutes_left) / self.s.cool
+        return rise * (0.01 + 0.99 * fall)
 
     def steps(self, i: int) -> int:
         return self._grow(i, self.s.steps_from, self.full_steps)
