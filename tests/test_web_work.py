@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nlrn import images
 from nlrn.batch import UsageError
@@ -120,6 +121,16 @@ def test_a_model_of_ones_own_is_on_the_list(network, tmp_path: Path) -> None:
     assert said[0] == (models.names("denoise")[0], 0)
     assert said[-1] == ("mine", 1)
     assert sorted(tmp_path.iterdir()) == sorted(path for path, _ in found)
+
+
+def test_of_a_large_picture_the_middle_is_compared(tmp_path: Path, models: Models, monkeypatch) -> None:
+    monkeypatch.setattr(work, "_COMPARED", 24)
+    opened = opened_of(noisy(20, 33, 3, "uint8"))
+    found = work.compare(opened, Order("denoise", "mine", sigma=10), models, tmp_path, lambda *done: None)
+    assert found[0][1] == "the picture as it came: its middle, 24 x 20 pixels"
+    shown = [np.array(Image.open(path)) for path, _ in found]
+    assert np.array_equal(shown[0], opened.picture.pixels[:, 4:28])
+    assert {picture.shape for picture in shown} == {(20, 24, 3)}
 
 
 def test_a_sigma_that_cannot_be_meant_is_refused(tmp_path: Path, models: Models) -> None:

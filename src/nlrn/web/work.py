@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,8 @@ MAX_BYTES = 200 * 2**20
 MAX_PIXELS = 24_000_000
 """The largest picture, and the largest that one is enlarged to."""
 _LONGEST_SHOWN = 2400
+_COMPARED = 640
+"""The largest side of what all models are run on: the slowest would take an hour for a photograph in colour."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,17 +220,20 @@ def compare(
 ) -> list[tuple[Path, str]]:
     """The picture as it came, then through all models of a task; pictures for the screen, each with its caption.
 
+    Of a large picture it is the middle.
+
     Args:
         order: what to do; its model is passed over.
         progress: called with the name of the model at work and the share of the whole that is done.
     """
+    part = _middle(opened)
     factor = order.scale if order.task == "sr" else 1
-    size = (opened.width * factor, opened.height * factor)
-    before = shown(opened.picture.pixels, size if factor > 1 else None)
+    size = (part.width * factor, part.height * factor)
+    before = shown(part.picture.pixels, size if factor > 1 else None)
     names = models.names(order.task)
-    pictures = [
-        (save_shown(before, folder / "before.png"), "bicubic enlargement" if factor > 1 else "the picture as it came")
-    ]
+    caption = "bicubic enlargement" if factor > 1 else "the picture as it came"
+    caption += f": its middle, {part.width} x {part.height} pixels" if part is not opened else ""
+    pictures = [(save_shown(before, folder / "before.png"), caption)]
     for i, name in enumerate(names):
 
         def report(done: int, total: int, i: int = i, name: str = name) -> None:
@@ -236,12 +241,21 @@ def compare(
 
         progress(name, i / len(names))
         one = Order(order.task, name, order.sigma, order.scale, order.ensemble)
-        restored = restore(opened, one, models, folder, report)
+        restored = restore(part, one, models, folder, report)
         parameters = sum(p.numel() for p in models.get(name, order.task).parameters())
         path = save_shown(shown(restored.pixels), folder / f"{i}.png")
         pictures.append((path, f"{name}: {parameters:,} parameters, {restored.seconds:.1f} s"))
         restored.path.unlink()
     return pictures
+
+
+def _middle(opened: Opened) -> Opened:
+    pixels = opened.picture.pixels
+    if max(pixels.shape[:2]) <= _COMPARED:
+        return opened
+    top, left = (max(0, side - _COMPARED) // 2 for side in pixels.shape[:2])
+    part = pixels[top : top + _COMPARED, left : left + _COMPARED]
+    return replace(opened, picture=replace(opened.picture, pixels=part))
 
 
 def _estimate(pixels: np.ndarray) -> float:
