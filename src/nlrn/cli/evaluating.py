@@ -19,7 +19,7 @@ def add(commands: "Commands") -> None:
     evaluate.add_argument(
         "--resume",
         action="store_true",
-        help="with --all: what the --json file already says of the same weights in the same precision is kept",
+        help="with --all: go on where the --json file ends, and keep what it says of the same weights and precision",
     )
     evaluate.add_argument("--markdown", type=Path, metavar="FILE", help="with --all: write the tables there")
     evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
@@ -69,7 +69,7 @@ def _evaluate_all(options: argparse.Namespace) -> int:
         stride=options.patches,
         device=options.device,
         precision=options.precision,
-        earlier=earlier_reports(options.json) if options.resume else [],
+        earlier=earlier_reports(options.json) if options.resume and options.json.exists() else [],
         keep=keep,
         console=Console(stderr=True),
     )
