@@ -34,3 +34,8 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {name!r}")
     return torch.bfloat16 if name == "bf16" or (name == "auto" and has_fast_bf16(device)) else torch.float32
+
+
+def name_of(precision: torch.dtype) -> str:
+    """As results tell it: "float32" or "bfloat16"."""
+    return str(precision).removeprefix("torch.")

@@ -26,6 +26,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 from torch import Tensor
 
 from nlrn.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
+from nlrn.device import name_of
 from nlrn.images import SUFFIXES, ImageFileError, read
 from nlrn.metrics import psnr, shave, ssim
 from nlrn.models import fingerprint
@@ -168,7 +169,7 @@ def _evaluate(
         set_name(Path(folder).resolve().name),
         model.config.channels,
         fingerprint(model),
-        str(precision).removeprefix("torch."),
+        name_of(precision),
         tuple(results),
     )
 

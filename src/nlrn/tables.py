@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from nlrn import models
-from nlrn.device import choose_precision
+from nlrn.device import choose_precision, name_of
 from nlrn.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
 from nlrn.network import NLRN
 from nlrn.published import OVERLAPS, Score, published, set_name
@@ -80,7 +80,7 @@ def evaluate_all(
         weights, levels = models.fingerprint(network), LEVELS[network.config.task]
         for folder in _sets(data, network):
             for called, how in ways:
-                key = (called, set_name(folder.name), weights, str(half).removeprefix("torch."))
+                key = (called, set_name(folder.name), weights, name_of(half))
                 if key not in known:
                     known[key] = evaluate(
                         network, folder, levels, name=called, precision=half, console=console, **how
@@ -105,9 +105,8 @@ def _sets(data: Path, network: NLRN) -> Iterator[Path]:
 def _speed(name: str, network: NLRN, precision: torch.dtype) -> Speed:
     image = torch.rand(1, network.config.channels, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0))
     seconds = min(_timed(network, image, precision) for _ in range(3))
-    said = str(precision).removeprefix("torch.")
     where = f"{torch.get_num_threads()} threads" if network.tail.weight.device.type == "cpu" else "GPU"
-    return Speed(name, seconds, f"{said}, {where}")
+    return Speed(name, seconds, f"{name_of(precision)}, {where}")
 
 
 def _timed(network: NLRN, image: torch.Tensor, precision: torch.dtype) -> float:

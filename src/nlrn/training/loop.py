@@ -141,9 +141,9 @@ def train(config: Config, settings: Settings) -> Outcome:
                 bar.update(i + 1, loss=loss.item(), pixels=pixels)
             done = i + 1
             # every process must stop at the same iteration, and learn at the same rate, so they agree on both
-            here = torch.tensor([-float(stop()), stop.minutes_left()])
-            told, minutes_left = cast(Tensor, fabric.all_reduce(here, reduce_op="min")).tolist()
-            ends = i + 1 == settings.iterations or told < 0
+            here = torch.tensor(stop.minutes_left())
+            minutes_left = float(cast(Tensor, fabric.all_reduce(here, reduce_op="min")))
+            ends = i + 1 == settings.iterations or minutes_left <= 0
             if ends or (i + 1) % settings.validate == 0:
                 if main:
                     scores = _validate(average.network, validation, steps)

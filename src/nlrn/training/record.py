@@ -18,7 +18,7 @@ from nlrn.training.weights import Average
 
 
 class StopSign:
-    """True once the time is up or the process has been asked to end (SIGTERM)."""
+    """How long a run may still go on: until its time is up or the process is asked to end (SIGTERM)."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline, self.asked = deadline, False
@@ -27,11 +27,9 @@ class StopSign:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
 
-    def __call__(self) -> bool:
-        return self.asked or self.minutes_left() < 0
-
     def minutes_left(self) -> float:
-        return (self.deadline - time.monotonic()) / 60
+        """0 or less: it ends here."""
+        return 0.0 if self.asked else (self.deadline - time.monotonic()) / 60
 
 
 class Log:
