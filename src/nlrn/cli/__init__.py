@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import nlrn
 from nlrn.cli import benching, evaluating, explaining, exporting, looking, restoring, serving, training
 from nlrn.cli.exits import INTERRUPTED, WRONG_USE
+from nlrn.errors import UserError
 
 __all__ = ["main"]
 
@@ -22,19 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nlrn: interrupted; finished files are whole, and --skip-existing goes on from them", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if not _is_users(error):
+        if not isinstance(error, (UserError, ValueError, OSError, FloatingPointError)):
             raise
         print(f"nlrn: {error}", file=sys.stderr)
         return WRONG_USE
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether an error is about what the user gave, with a message meant for them."""
-    from nlrn.batch import UsageError
-    from nlrn.images import ImageFileError
-    from nlrn.models import ModelError
-
-    return isinstance(error, (UsageError, ImageFileError, ModelError, ValueError, OSError, FloatingPointError))
 
 
 def _parser(command: Sequence[str]) -> argparse.ArgumentParser:

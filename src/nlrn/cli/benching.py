@@ -178,12 +178,10 @@ def _network(options: argparse.Namespace) -> Measured:
 
 
 def _training(options: argparse.Namespace) -> Measured:
-    from nlrn.jobs import UsageError
+    from nlrn.errors import needs
 
-    try:
+    with needs("train"):
         from nlrn.bench.training import table, training
-    except ModuleNotFoundError as error:
-        raise UsageError(f"training needs {error.name}; install nlrn[train]") from error
     results = training(
         options.models,
         batch=options.batch,

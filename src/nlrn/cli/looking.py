@@ -21,14 +21,14 @@ def add(commands: "Commands") -> None:
 def _models(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nlrn.describe import models_table
+    from nlrn.cli.describe import models_table
 
     Console().print(models_table())
     return DONE
 
 
 def _info(options: argparse.Namespace) -> int:
-    from nlrn.describe import info_lines
+    from nlrn.cli.describe import info_lines
 
     for line in info_lines():
         print(line)
@@ -36,7 +36,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from nlrn.demo import run_demo
+    from nlrn.cli.demo import run_demo
 
     run_demo(options.output)
     return DONE

@@ -1,11 +1,10 @@
 """``nlrn train`` and ``nlrn ablate``: train a network, or many small ones to see what matters."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.cli.exits import DONE, WRONG_USE
+from nlrn.cli.exits import DONE
 from nlrn.cli.options import add_device
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ def add(commands: "Commands", *, flags: bool) -> None:
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
-    from nlrn.flags import add_flags
-    from nlrn.network import Config
+    from nlrn.cli.flags import add_flags
+    from nlrn.config import Config
     from nlrn.training.settings import Settings
 
     tasks = parser.add_subparsers(required=True, metavar="TASK")
@@ -39,30 +38,26 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from nlrn.flags import from_flags
-    from nlrn.network import Config
+    from nlrn.cli.flags import from_flags
+    from nlrn.config import Config
+    from nlrn.errors import needs
 
-    try:
+    with needs("train"):
         from nlrn.training.loop import train
         from nlrn.training.settings import Settings
-    except ModuleNotFoundError as error:
-        print(f"nlrn: training needs {error.name}; install nlrn[train]", file=sys.stderr)
-        return WRONG_USE
     outcome = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
     print(f"best validation PSNR {outcome.psnr:.2f} dB; weights in {options.out}")
     return DONE
 
 
 def _ablate(options: argparse.Namespace) -> int:
+    from nlrn.errors import needs
     from nlrn.files import write_whole
 
-    try:
+    with needs("train"):
         import matplotlib as _  # noqa: F401  # before hours of training rather than after them
 
         from nlrn.training import ablation
-    except ModuleNotFoundError as error:
-        print(f"nlrn: the ablation needs {error.name}; install nlrn[train]", file=sys.stderr)
-        return WRONG_USE
     scores = ablation.ablate(
         options.data,
         options.out,

@@ -8,9 +8,9 @@ import torch
 from rich.table import Table
 
 import nlrn
+from nlrn.cards import list_models
 from nlrn.correlation import describe
 from nlrn.device import DEVICES, choose_device, has_fast_bf16
-from nlrn.models import list_models
 
 
 def models_table() -> Table:

@@ -25,16 +25,17 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from nlrn.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 from nlrn.device import name_of
+from nlrn.evaluation.metrics import psnr, shave, ssim
+from nlrn.evaluation.patches import restore_by_patches
+from nlrn.evaluation.published import set_name
+from nlrn.evaluation.report import ImageScore, Report, Result
 from nlrn.images import SUFFIXES, ImageFileError, read
-from nlrn.metrics import psnr, shave, ssim
+from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.restorer import restore
 from nlrn.models import fingerprint
 from nlrn.network import NLRN
-from nlrn.patches import restore_by_patches
-from nlrn.published import set_name
-from nlrn.report import ImageScore, Report, Result
-from nlrn.restore import restore
+from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 
 _SMALLEST = 11  # the window of SSIM
 
@@ -187,7 +188,7 @@ def _score(path: Path, case: _Case, run: _Restore) -> ImageScore:
 
 def _restorer(model: NLRN, ensemble: bool, stride: int | None, precision: torch.dtype) -> _Restore:
     if stride is None:
-        return partial(restore, model, ensemble=ensemble, precision=precision)
+        return partial(restore, FusedNLRN(model, precision), ensemble=ensemble)
     if ensemble:
         raise ValueError("the ensemble works on whole images; it cannot be combined with patches")
     return partial(restore_by_patches, model, stride=stride, precision=precision)
