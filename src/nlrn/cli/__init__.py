@@ -15,7 +15,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 some inputs failed, 2 wrong use or bad input."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments[:1]).parse_args(arguments)
+    options = parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -29,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG_USE
 
 
-def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nlrn", description="Denoise and upscale images, offline.")
-    parser.add_argument("--version", action="version", version=f"nlrn {nlrn.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="nlrn", description="Denoise and upscale images, offline.")
+    top.add_argument("--version", action="version", version=f"nlrn {nlrn.__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     restoring.add(commands)
     looking.add(commands)
     explaining.add(commands)
@@ -40,6 +40,5 @@ def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
     evaluating.add(commands)
     benching.add(commands)
     exporting.add(commands)
-    # the flags of training come from dataclasses whose modules need torch: only this command waits for it
-    training.add(commands, flags="train" in command)
-    return parser
+    training.add(commands)
+    return top
