@@ -11,7 +11,7 @@ from nlrn._lazy import lazy
 if TYPE_CHECKING:
     from nlrn.cards import list_models
     from nlrn.config import Config
-    from nlrn.errors import ModelError
+    from nlrn.errors import ModelError, NoiseWarning
     from nlrn.inference.restorer import Restorer
     from nlrn.models import load, save
     from nlrn.network import NLRN, NonLocalBlock
@@ -27,6 +27,7 @@ __all__ = [
     "NLRN",
     "Config",
     "ModelError",
+    "NoiseWarning",
     "NonLocalBlock",
     "Restorer",
     "__version__",
@@ -44,6 +45,7 @@ __getattr__, __dir__ = lazy(
         "NLRN": "nlrn.network",
         "Config": "nlrn.config",
         "ModelError": "nlrn.errors",
+        "NoiseWarning": "nlrn.errors",
         "NonLocalBlock": "nlrn.network",
         "Restorer": "nlrn.inference.restorer",
         "denoise": "nlrn.restore",

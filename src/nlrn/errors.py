@@ -16,6 +16,10 @@ class ModelError(UserError):
     """A model cannot be found, read or used; the message says which and what to do."""
 
 
+class NoiseWarning(UserWarning):
+    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why."""
+
+
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Around imports that an optional extra brings.

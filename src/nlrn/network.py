@@ -41,6 +41,8 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
+        if window < 1 or window % 2 == 0:
+            raise ValueError(f"window must be odd and positive, not {window}")
         self.window, self.similarity = window, similarity
         embedding = embedding or max(1, channels // 2)
         if "embedded" in similarity:
@@ -192,7 +194,10 @@ class NLRN(nn.Module):
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
-        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
+        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+        if level.numel() not in (1, x.shape[0]):
+            raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")
+        level = level.reshape(-1, 1, 1, 1)
         return torch.cat([x, level.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
     def shuffled(self, residual: Tensor, x: Tensor) -> Tensor:

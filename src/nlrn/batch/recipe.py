@@ -10,7 +10,8 @@ from nlrn import images
 from nlrn.images import Picture
 from nlrn.inference.restorer import Options, Restorer
 from nlrn.inference.tiles import Progress
-from nlrn.pixels.arrays import in_units_of
+from nlrn.pixels.range import given_range
+from nlrn.pixels.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,16 @@ class Recipe:
     """Write nothing but the pixels and the colour profile."""
     quality: int | None = None
     """1 to 100 for lossy formats; None: fine enough to lose nothing that can be seen."""
+    black: float | None = None
+    """What black is in the numbers of the files; None: 0, or by the rule of :mod:`nlrn.pixels.range`."""
+    white: float | None = None
+    """What white is; None: by that rule."""
 
     def __post_init__(self) -> None:
+        if self.black is not None and self.white is None:
+            raise ValueError("black is given with white, or not at all")
+        if self.white is not None:
+            given_range((self.black or 0, self.white))
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
 
@@ -66,12 +75,14 @@ class PreparedRecipe:
     def _restored(self, pixels: np.ndarray, progress: Progress) -> np.ndarray:
         """[H, W] or [H, W, C] to as many axes."""
         recipe, planar = self.recipe, pixels.ndim == 2
-        pixels = pixels[..., None] if planar else pixels
+        scene = Scene(
+            pixels[..., None] if planar else pixels,
+            None if recipe.white is None else (recipe.black or 0, recipe.white),
+        )
         if recipe.task == "denoise":
-            sigma = in_units_of(pixels.dtype, recipe.sigma)
-            restored = self.restorer.denoise(pixels, sigma, progress)
+            restored = self.restorer.denoise(scene, scene.range.in_units(recipe.sigma), progress)
         else:
-            restored = self.restorer.upscale(pixels, recipe.scale, progress)
+            restored = self.restorer.upscale(scene, recipe.scale, progress)
         return restored[..., 0] if planar else restored
 
 

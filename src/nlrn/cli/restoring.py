@@ -46,6 +46,13 @@ def _add_common(parser: argparse.ArgumentParser, command: Callable[[argparse.Nam
     parser.add_argument(
         "--quality", type=int, help="1 to 100 for JPEG, WebP, AVIF and HEIC; default so that nothing visible is lost"
     )
+    parser.add_argument(
+        "--white",
+        type=float,
+        help="what white is in the numbers of the files; default 255, 65535, 1 for floating point, or the ends of a "
+        "picture of 16 bits or floating point that lies beyond that or takes a quarter of it or less",
+    )
+    parser.add_argument("--black", type=float, help="what black is, with --white; default 0")
     parser.add_argument("--model", help="name or file; default the one that the task ships with")
     parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns: slower, better")
     add_device(parser)
@@ -75,7 +82,7 @@ def _upscale(options: argparse.Namespace) -> int:
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:
     """What both commands have in common."""
-    names = ("model", "ensemble", "device", "precision", "strip_metadata", "quality")
+    names = ("model", "ensemble", "device", "precision", "strip_metadata", "quality", "black", "white")
     return {name: getattr(options, name) for name in names}
 
 

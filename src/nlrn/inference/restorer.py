@@ -1,6 +1,7 @@
 """A task, prepared: networks loaded, on their device, in their precision and fused, once for any number of images."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,15 +10,16 @@ import torch
 from torch import Tensor
 
 from nlrn import cards, models
-from nlrn.device import choose_device, choose_precision
+from nlrn.device import choose_device, choose_precision, undisturbed
 from nlrn.errors import ModelError
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
 from nlrn.network import NLRN
-from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
-from nlrn.pixels.color import Planes, fill_transparent
+from nlrn.pixels.color import FILL_REACH, Planes
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
-from nlrn.pixels.levels import STRONGEST, noise_levels
+from nlrn.pixels.gray import noise_is_gray
+from nlrn.pixels.levels import STRONGEST, Sigma, noise_levels, scale_of
+from nlrn.pixels.scene import Scene
 from nlrn.tasks import DENOISE, SUPER_RESOLUTION, TASKS
 
 SCALES = (2, 3, 4)
@@ -36,8 +38,8 @@ class Options:
     """The name of a model that ships, a file or folder, or a network; None: the one that serves each image."""
     ensemble: bool = False
     """Mean over the eight flips and turns; eight times slower, slightly better."""
-    device: str = "auto"
-    """ "auto", "cpu", "cuda" or "mps"; a network that is passed in stays where it is."""
+    device: "str | torch.device" = "auto"
+    """ "auto", "cpu", "cuda", "mps" or a device of torch; a network that is passed in stays where it is."""
     precision: str = "auto"
     """ "auto", "fp32" or "bf16"."""
 
@@ -66,6 +68,7 @@ class Restorer:
         if self.options.model is not None:
             self.network(1)  # what is wrong with it is said before any work
 
+    @undisturbed()
     def network(self, colours: int) -> FusedNLRN:
         """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
         model = self.task.defaults[colours] if self.options.model is None else self.options.model
@@ -75,46 +78,59 @@ class Restorer:
             self._prepared[model] = FusedNLRN(network, precision)
         return self._prepared[model]
 
-    def denoise(self, pixels: np.ndarray, sigma: float | None = None, progress: Progress | None = None) -> np.ndarray:
+    @undisturbed()
+    def denoise(
+        self, pixels: np.ndarray | Scene, sigma: Sigma | None = None, progress: Progress | None = None
+    ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
 
         Args:
-            pixels: uint8, uint16 or floating point in [0, 1]; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
-            sigma: the noise in the units of ``pixels``; estimated where None.
+            pixels: uint8, uint16 or floating point; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha). A scene
+                where it has to be said what black and white are.
+            sigma: the noise in the units of ``pixels``, one or one for each colour; estimated where None.
             progress: called with the number of pixels done and the number in all.
 
         Raises:
             ValueError: a sigma that cannot be meant, or another dtype.
         """
         assert self.task is DENOISE
-        colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
-        network = self.network(colours)
-        planes = Planes(colours, network.config.channels)
-        found = noise_levels(pixels, planes, sigma)
-        levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=STRONGEST / 255)
+        scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
+        _say_range(scene)
+        # a network of three channels that was asked for is what is taken
+        asked_for_colour = self.options.model is not None and self.network(3).config.channels == 3
+        alike = not asked_for_colour and noise_is_gray(scene)
+        network = self.network(1 if alike else scene.colours)
+        planes = Planes(scene.colours, network.config.channels)
+        found = noise_levels(scene, planes, sigma, alike=alike)
+        if alike:
+            _log.info("the noise is the same in all colours: the brightness is restored")
+        levels = torch.tensor([float(np.mean(found))] if planes.together else found, dtype=torch.float32)
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
             active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
-        out = pixels.copy()
+        out = scene.pixels.copy()
         if not active:
             _log.info("no noise to speak of: left as it is")
             return out
+        scene.keep_outliers()
+        levels, contrast = _within_reach(levels[active], network)
 
         def read(rows: slice, cols: slice) -> Given:
-            piece = pixels[rows, cols]
-            whole = planes.split(to_tensor(fill_transparent(piece) if transparent else piece))
-            return Given(whole[active], whole)
+            whole = planes.split(scene.tensor(rows, cols))
+            return Given((whole[active] - 0.5) * contrast + 0.5 if contrast is not None else whole[active], whole)
 
-        plan = _plan(network, pixels.shape[0], pixels.shape[1], len(active))
+        plan = _plan(network, out.shape[0], out.shape[1], len(active))
         for rows, cols, restored, whole in pieces(
-            network, plan, read, levels[active], ensemble=self.options.ensemble, progress=progress
+            network, plan, read, levels, ensemble=self.options.ensemble, progress=progress
         ):
             whole = whole.clone()
-            whole[active] = restored
-            out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
+            whole[active] = (restored - 0.5) / contrast + 0.5 if contrast is not None else restored
+            out[rows, cols, : scene.colours] = scene.to_pixels(planes.join(whole))
+        scene.put_back(out)
         return out
 
-    def upscale(self, pixels: np.ndarray, scale: int, progress: Progress | None = None) -> np.ndarray:
+    @undisturbed()
+    def upscale(self, pixels: np.ndarray | Scene, scale: int, progress: Progress | None = None) -> np.ndarray:
         """[H, W, C] to [H * scale, W * scale, C], in the same dtype.
 
         Args:
@@ -125,30 +141,34 @@ class Restorer:
             ValueError: another scale or dtype.
         """
         assert self.task is SUPER_RESOLUTION
-        if scale not in SCALES:
-            raise ValueError(f"scale must be 2, 3 or 4, not {scale!r}")
-        height, width, channels = pixels.shape
-        colours = colours_of(pixels)
-        network = self.network(colours)
-        source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
-        out = np.empty((height * scale, width * scale, channels), pixels.dtype)
+        scale = scale_of(scale, SCALES)
+        scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
+        _say_range(scene)
+        height, width, channels = scene.pixels.shape
+        network, colours = self.network(scene.colours), scene.colours
+        out = np.empty((height * scale, width * scale, channels), scene.pixels.dtype)
 
         def read(rows: slice, cols: slice) -> Given:
-            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
-            return Given(ycbcr[None, :1], ycbcr)
+            ycbcr = rgb_to_ycbcr(_enlarged(scene, scene.tensor, rows, cols, scale).expand(3, -1, -1))
+            return Given(ycbcr[None, :1] if scene.limits is None else ycbcr[None, :1].clamp(*scene.limits), ycbcr)
 
         plan = _plan(network, height * scale, width * scale, 1)
         for rows, cols, luma, ycbcr in pieces(
             network, plan, read, None, ensemble=self.options.ensemble, progress=progress
         ):
-            rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))
-            out[rows, cols, :colours] = to_pixels(rgb[:colours], pixels.dtype)
-            if colours < channels:
-                alpha = _enlarge(pixels[..., colours:], rows, cols, scale).clamp(0, 1)
-                out[rows, cols, colours:] = to_pixels(alpha, pixels.dtype)
+            restored = luma[0]
+            if scene.limits is not None:  # what lies beyond them is enlarged by bicubic
+                restored = restored + ycbcr[:1] - ycbcr[:1].clamp(*scene.limits)
+            rgb = ycbcr_to_rgb(torch.cat([restored, ycbcr[1:]]))
+            out[rows, cols, :colours] = scene.to_pixels(rgb[:colours])
+            if scene.has_alpha:
+                alpha = _enlarged(scene, scene.alpha, rows, cols, scale)
+                out[rows, cols, colours:] = scene.alpha_to_pixels(alpha)
+        scene.put_back(out, scale)
         return out
 
 
+@undisturbed()
 def restore(
     network: FusedNLRN,
     x: Tensor,
@@ -180,13 +200,14 @@ def restore(
     return out
 
 
-def ready(model: Model, task: str, device: str = "auto") -> NLRN:
+def ready(model: Model, task: str, device: "str | torch.device" = "auto") -> NLRN:
     """The network for a task, on its device; a network that is passed in stays where it is.
 
     Raises:
         ModelError: there is no such model, or it is made for another task.
         ValueError: the device is not there.
     """
+    model = _unwrapped(model)
     network = model if isinstance(model, NLRN) else models.load(model).to(choose_device(device))
     if network.config.task != task:
         fitting = [name for name, card in cards.list_models().items() if card["config"]["task"] == task]
@@ -195,17 +216,52 @@ def ready(model: Model, task: str, device: str = "auto") -> NLRN:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub
 
 
-def _enlarge(pixels: np.ndarray, rows: slice, cols: slice, scale: int) -> Tensor:
-    """The rows and columns, counted in the result, of the bicubic enlargement of [H, W, C], as [C, h, w]."""
-    top, left = (max(0, s.start // scale - _BICUBIC_MARGIN) for s in (rows, cols))
-    bottom, right = (-(-s.stop // scale) + _BICUBIC_MARGIN for s in (rows, cols))
-    piece = to_tensor(pixels[top:bottom, left:right])
+def _unwrapped(model: object) -> Model:
+    """The network in what torch.compile, DataParallel and DistributedDataParallel make of it."""
+    while not isinstance(model, NLRN) and isinstance(model, torch.nn.Module):
+        inner = getattr(model, "_orig_mod", getattr(model, "module", None))
+        if inner is None:
+            break
+        model = inner
+    if not isinstance(model, (NLRN, str, Path)):
+        raise ModelError(f"a model is a name, a file or a network of nlrn, not {type(model).__name__}")
+    return model
+
+
+def _enlarged(scene: Scene, tensor: Callable[[slice, slice], Tensor], rows: slice, cols: slice, scale: int) -> Tensor:
+    """The rows and columns, counted in the result, of the bicubic enlargement of what ``tensor`` gives, [n, h, w]."""
+    margin = _BICUBIC_MARGIN + (FILL_REACH if scene.known is not None else 0)
+    top, left = (max(0, s.start // scale - margin) for s in (rows, cols))
+    bottom, right = (
+        min(-(-s.stop // scale) + margin, length)
+        for s, length in zip((rows, cols), scene.pixels.shape[:2], strict=True)
+    )
+    piece = tensor(slice(top, bottom), slice(left, right))
     whole = resize_bicubic(piece, piece.shape[1] * scale, piece.shape[2] * scale)
     return whole[
         :,
         rows.start - top * scale : rows.stop - top * scale,
         cols.start - left * scale : cols.stop - left * scale,
     ]
+
+
+def _say_range(scene: Scene) -> None:
+    if scene.range.own:
+        _log.info("black is %g and white %g here, the ends of the picture", scene.range.black, scene.range.white)
+
+
+def _within_reach(levels: Tensor, network: FusedNLRN) -> tuple[Tensor, Tensor | None]:
+    """Noise levels that the network knows, and the contrasts [B, 1, 1, 1] that images need for them; None for all."""
+    strongest = STRONGEST / 255
+    if not network.config.noise_map or levels.max() <= strongest:
+        return levels, None
+    contrast = (strongest / levels).clamp(max=1)
+    _log.info(
+        "noise above %g, where white is 255, is more than the networks know: restored at %.0f %% of the contrast",
+        STRONGEST,
+        100 * contrast.min(),
+    )
+    return (levels * contrast), contrast.view(-1, 1, 1, 1)
 
 
 def _plan(network: FusedNLRN, height: int, width: int, images: int) -> Plan:

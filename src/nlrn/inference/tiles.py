@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nlrn.config import Config
+from nlrn.errors import ModelError
 from nlrn.inference.fused import bytes_per_pixel
 from nlrn.inference.memory import budget
 
@@ -180,6 +181,7 @@ def pieces(
 
     Raises:
         MemoryError: there is not enough for tiles of 16 x 16.
+        ModelError: what the network makes is not finite.
     """
     waiting = deque(plan.tiles())
     if len(waiting) > 1:
@@ -194,6 +196,8 @@ def pieces(
         except (torch.OutOfMemoryError, MemoryError) as error:
             waiting = deque(_halved(waiting, plan.unit, error))
             continue
+        if not torch.isfinite(restored).all():
+            raise ModelError("the network makes numbers that are not finite; its weights are damaged, or too large")
         top, left = rows.start - seen_rows.start, cols.start - seen_cols.start
         inside = (..., slice(top, top + rows.stop - rows.start), slice(left, left + cols.stop - cols.start))
         yield Piece(rows, cols, restored[inside], given.beside[inside])

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,7 @@ from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, full_scale
 from nlrn.pixels.color import Planes
 from nlrn.pixels.noise import estimate_sigma
-from nlrn.restore import denoise, upscale
+from nlrn.restore import Scale, denoise, upscale
 from nlrn.tasks import TASKS
 
 MAX_BYTES = 200 * 2**20
@@ -149,7 +150,12 @@ def restore(opened: Opened, order: Order, models: Models, folder: Path, progress
         else:
             _refuse_large(opened.name, opened.height * opened.width * order.scale**2, "would become")
             done = upscale(
-                pixels, order.scale, channel_axis=axis, model=network, ensemble=order.ensemble, progress=progress
+                pixels,
+                cast(Scale, order.scale),
+                channel_axis=axis,
+                model=network,
+                ensemble=order.ensemble,
+                progress=progress,
             )
         seconds = time.perf_counter() - started
         path = folder / file_name(opened, order)
