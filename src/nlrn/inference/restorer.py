@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +63,8 @@ class Restorer:
 
     def __init__(self, task: str, options: Options | None = None) -> None:
         self.task, self.options = TASKS[task], options or Options()
+        if self.options.model is not None:
+            self.options = replace(self.options, model=_unwrapped(self.options.model))
         self._prepared: dict[Model, FusedNLRN] = {}
         choose_device(self.options.device)
         if self.options.model is not None:
@@ -112,7 +114,7 @@ class Restorer:
         if not active:
             _log.info("no noise to speak of: left as it is")
             return out
-        scene.keep_outliers()
+        scene.find_hot()
         levels, contrast = _within_reach(levels[active], network)
 
         def read(rows: slice, cols: slice) -> Given:
@@ -144,23 +146,23 @@ class Restorer:
         scale = scale_of(scale, SCALES)
         scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
         _say_range(scene)
+        scene.find_hot()
         height, width, channels = scene.pixels.shape
         network, colours = self.network(scene.colours), scene.colours
         out = np.empty((height * scale, width * scale, channels), scene.pixels.dtype)
 
         def read(rows: slice, cols: slice) -> Given:
             ycbcr = rgb_to_ycbcr(_enlarged(scene, scene.tensor, rows, cols, scale).expand(3, -1, -1))
-            return Given(ycbcr[None, :1] if scene.limits is None else ycbcr[None, :1].clamp(*scene.limits), ycbcr)
+            return Given(ycbcr[None, :1], ycbcr)
 
         plan = _plan(network, height * scale, width * scale, 1)
         for rows, cols, luma, ycbcr in pieces(
             network, plan, read, None, ensemble=self.options.ensemble, progress=progress
         ):
-            restored = luma[0]
-            if scene.limits is not None:  # what lies beyond them is enlarged by bicubic
-                restored = restored + ycbcr[:1] - ycbcr[:1].clamp(*scene.limits)
-            rgb = ycbcr_to_rgb(torch.cat([restored, ycbcr[1:]]))
-            out[rows, cols, :colours] = scene.to_pixels(rgb[:colours])
+            rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))[:colours]
+            if scene.hot is not None:  # those are enlarged by bicubic
+                rgb = rgb + _enlarged(scene, scene.excess, rows, cols, scale)
+            out[rows, cols, :colours] = scene.to_pixels(rgb)
             if scene.has_alpha:
                 alpha = _enlarged(scene, scene.alpha, rows, cols, scale)
                 out[rows, cols, colours:] = scene.alpha_to_pixels(alpha)

@@ -46,4 +46,4 @@ def _middle(scene: Scene) -> Scene:
     height, width = scene.pixels.shape[:2]
     top, left = max(0, height - _SIDE) // 2, max(0, width - _SIDE) // 2
     where = slice(top, top + _SIDE), slice(left, left + _SIDE)
-    return Scene(scene.pixels[where], scene.range, None if scene.kept is None else scene.kept[where])
+    return Scene(scene.pixels[where], scene.range, None if scene.lost is None else scene.lost[where])

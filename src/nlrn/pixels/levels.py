@@ -59,8 +59,6 @@ def estimated_sigma(pixels: np.ndarray) -> float:
 def measured_levels(scene: Scene, planes: Planes) -> list[float]:
     """The noise that each plane is estimated to hold, in units of the range."""
     known = scene.known
-    if known is not None and not known.any():
-        return [0.0] * len(planes.gains)
     return [_estimate(scene, planes, i, known) for i in range(len(planes.gains))]
 
 
@@ -92,10 +90,10 @@ def left_noisy(scene: Scene) -> str | None:
 
 def _estimate(scene: Scene, planes: Planes, plane: int, known: np.ndarray | None) -> float:
     colours, unit = scene.pixels[..., : scene.colours], scene.range.span
-    if scene.kept is not None or scene.range.black:  # a black level of millions has no room for noise in float32
+    if scene.lost is not None or scene.range.black:  # a black level of millions has no room for noise in float32
         colours, unit = scene.units(colours), 1.0
-    if scene.kept is not None:
-        colours[scene.kept] = 0.5
+    if scene.lost is not None:
+        colours[scene.lost] = 0.5
     return estimate_sigma(planes.one(colours, plane), known) / unit
 
 

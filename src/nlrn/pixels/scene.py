@@ -34,7 +34,9 @@ class Scene:
         self.has_alpha = pixels.shape[2] in (2, 4)
         colour = pixels[..., : self.colours]
         self.kept = masked
-        """[H, W], what comes out as it went in; None: nothing."""
+        """[H, W], what is masked or not finite; None: nothing."""
+        self.hot: np.ndarray | None = None
+        """[H, W], what lies outside the limits, once :meth:`find_hot` has looked; None: nothing."""
         if pixels.dtype.kind == "f" and not np.isfinite(colour.sum(dtype=np.float64)):
             self._keep(~np.isfinite(colour).all(2))
         self.range = range_of(colour, data_range, self.known)
@@ -49,19 +51,29 @@ class Scene:
     def known(self) -> np.ndarray | None:
         """[H, W], the pixels that count; None: all."""
         visible = self.pixels[..., -1] > 0 if self.has_alpha else None
-        if self.kept is None:
+        lost = self.lost
+        if lost is None:
             return visible
-        return ~self.kept if visible is None else visible & ~self.kept
+        return ~lost if visible is None else visible & ~lost
 
-    def keep_outliers(self) -> None:
-        """From here on pixels outside the limits do not count, and come out as they went in."""
+    @property
+    def lost(self) -> np.ndarray | None:
+        """[H, W], what is masked, not finite or hot; None: nothing."""
+        if self.kept is None or self.hot is None:
+            return self.hot if self.kept is None else self.kept
+        return np.logical_or(self.kept, self.hot)
+
+    def find_hot(self) -> None:
+        """From here on pixels outside the limits do not count."""
         if self.limits is None:
             return
         low, high = (self.range.black + limit * self.range.span for limit in self.limits)
         colour = self.pixels[..., : self.colours]
         outside = np.any((colour < low) | (colour > high), axis=2)
+        if self.kept is not None:
+            outside &= ~self.kept
         if outside.any():
-            self._keep(outside)
+            self.hot = outside
 
     def _keep(self, more: np.ndarray) -> None:
         self.kept = more if self.kept is None else self.kept | more
@@ -77,17 +89,24 @@ class Scene:
         """The colours there, float32 [n, h, w] with black at 0 and white at 1, what does not count filled in."""
         piece = self.pixels[rows, cols]
         colour = piece[..., : self.colours]
-        kept = None if self.kept is None else self.kept[rows, cols]
+        lost = None if self.lost is None else self.lost[rows, cols]
         known = piece[..., -1] > 0 if self.has_alpha else None
-        if kept is not None:
-            colour = np.where(kept[..., None], self._middle(), colour)
-            known = ~kept if known is None else known & ~kept
+        if lost is not None:
+            colour = np.where(lost[..., None], self._middle(), colour)
+            known = ~lost if known is None else known & ~lost
         if known is not None:
             colour = filled(colour, known)
         return torch.from_numpy(np.ascontiguousarray(self.units(colour))).permute(2, 0, 1)
 
     def _middle(self) -> np.ndarray:
         return np.asarray((self.range.black + self.range.white) / 2).astype(self.pixels.dtype)
+
+    def excess(self, rows: slice, cols: slice) -> Tensor:
+        """What the hot pixels there have more than their surroundings, as :meth:`tensor` gives these; else 0."""
+        assert self.hot is not None
+        hot, seen = self.hot[rows, cols], self.tensor(rows, cols)
+        colour = self.units(np.where(hot[..., None], self.pixels[rows, cols, : self.colours], self._middle()))
+        return (torch.from_numpy(colour).permute(2, 0, 1) - seen) * torch.from_numpy(hot)
 
     def alpha(self, rows: slice, cols: slice) -> Tensor:
         """The transparency there, [1, h, w] in [0, 1]."""
@@ -133,9 +152,10 @@ class Scene:
         return rounded.astype(self.pixels.dtype)
 
     def put_back(self, out: np.ndarray, scale: int = 1) -> None:
-        """Give what is kept its values again, in a result ``scale`` times as large."""
-        if self.kept is None:
+        """Give what is lost its values again, in a result ``scale`` times as large; there hot pixels are enlarged."""
+        kept = self.lost if scale == 1 else self.kept
+        if kept is None:
             return
-        kept, colour = self.kept, self.pixels[..., : self.colours]
+        colour = self.pixels[..., : self.colours]
         for y, x in np.ndindex(scale, scale):
             out[y::scale, x::scale, : self.colours][kept] = colour[kept]

@@ -48,6 +48,8 @@ def train(config: Config, settings: Settings) -> Outcome:
     Raises:
         ValueError: settings or data that cannot be trained with.
         ModelError: ``settings.init`` is not a model.
+        CheckpointError: the checkpoint there is damaged, or of another network, or one cannot be written.
+        UsageError: another run is at work in ``settings.out``.
         FloatingPointError: the gradient is not finite for the tenth time in a row.
     """
     started = time.monotonic()
@@ -87,14 +89,14 @@ def train(config: Config, settings: Settings) -> Outcome:
     first, best, before, done = 0, 0.0, schedule.steps(0), 0
     checkpoint = settings.out / "checkpoint.pt"
     if checkpoint.exists():
-        first, best, before = resume(checkpoint, config, network, average, optimizers)
+        first, best, before = resume(checkpoint, settings, network, average, optimizers)
     settings.out.mkdir(parents=True, exist_ok=True)
     stop = StopSign(started + 60 * settings.minutes)
 
     bad, minutes_left = 0, settings.minutes
     main = fabric.is_global_zero
     with (
-        Log(settings.out if main else None) as log,
+        Log(settings.out if main else None, first) as log,
         training_bar(settings.iterations, first, show=main) as bar,
     ):
         for i in range(first, settings.iterations):
@@ -155,7 +157,7 @@ def train(config: Config, settings: Settings) -> Outcome:
                         best = mean
                         card = {"training": describe(settings, i + 1, scores)}
                         models.save(with_steps(average.network, steps), settings.out, card)
-                    save_checkpoint(checkpoint, config, network, average, optimizers, i + 1, best, steps)
+                    save_checkpoint(checkpoint, config, network, average, optimizers, i + 1, best, steps, settings)
                 fabric.barrier()
             if ends:
                 break
