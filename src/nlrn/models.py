@@ -82,7 +82,7 @@ def _hashes(card: Path) -> list[str]:
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{card}: cannot be read as JSON ({error}); fetch it again, or delete it") from error
     found = [said.get("sha256"), said.get(_BEFORE)] if isinstance(said, dict) else [said]
-    if not all(one is None or isinstance(one, str) for one in found):
+    if not isinstance(said, dict) or not all(one is None or isinstance(one, str) for one in found):
         raise ModelError(f"{card}: is no card of a model; fetch it again, or delete it")
     return [one for one in found if one is not None]
 

@@ -61,7 +61,8 @@ class Scene:
         """[H, W], what is masked, not finite or hot; None: nothing."""
         if self.kept is None or self.hot is None:
             return self.hot if self.kept is None else self.kept
-        return np.logical_or(self.kept, self.hot)
+        lost: np.ndarray = self.kept | self.hot
+        return lost
 
     def find_hot(self) -> None:
         """From here on pixels outside the limits do not count."""
