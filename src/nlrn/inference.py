@@ -93,25 +93,25 @@ class FusedNLRN:
         return self._here(conv.weight.flatten(1).T.contiguous()), self._here(cast(Tensor, conv.bias))
 
     @torch.inference_mode()
-    def __call__(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, sigma: float | Tensor | None = None, scale: int | None = None) -> Tensor:
         """As :meth:`nlrn.network.NLRN.forward`; x and the result are float32."""
         if min(x.shape[2:]) <= 2 * self.config.unshuffle:
-            return cast(Tensor, self.network(x, sigma))  # too small to have an inside
+            return cast(Tensor, self.network(x, sigma, scale=scale))  # too small to have an inside
         try:
-            return self._restored(x, sigma)
+            return self._restored(x, sigma, scale)
         except torch.OutOfMemoryError:
             self._memory.clear()  # for whoever tries again with a smaller image
             raise
 
-    def _restored(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
-        scale, shift = self.head_norm
-        seen = self.network.seen(x, sigma) * scale + shift
+    def _restored(self, x: Tensor, sigma: float | Tensor | None, scale: int | None) -> Tensor:
+        gain, shift = self.head_norm
+        seen = self.network.seen(x, sigma) * gain + shift
         size, filters = (seen.shape[0], *seen.shape[2:]), self.config.filters
         y, features, between = (self._take(name, size, filters) for name in ("y", "features", "between"))
         seen = seen.to(self.dtype, memory_format=torch.channels_last)
         y.copy_(F.conv2d(seen, self.head, self.head_bias, padding=1))
-        scale, shift = self.first
-        torch.mul(y, scale, out=features).add_(shift).relu_()
+        gain, shift = self.first
+        torch.mul(y, gain, out=features).add_(shift).relu_()
         carried: Carried | LogitsInPlace | None = None
         for t, step in enumerate(self.steps):
             if step.block is not None:
@@ -120,7 +120,9 @@ class FusedNLRN:
             self._accumulate(between, features, step.conv1, None, relu=True)
             torch.mul(y, step.again, out=features)
             self._accumulate(features, between, step.conv2, step.bias2, relu=True)
-        return x + self.network.shuffled(F.conv2d(features, self.tail, self.tail_bias, padding=1), x)
+        made = self.network.made(scale)
+        residual = F.conv2d(features, self.tail[made], self.tail_bias[made], padding=1)
+        return self.network.finished(residual, x, scale)
 
     def _attend(
         self, t: int, step: _Step, features: Tensor, values: Tensor, carried: Carried | LogitsInPlace | None

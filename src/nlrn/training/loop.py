@@ -10,18 +10,22 @@ from torch import Tensor, nn
 
 from nlrn import models
 from nlrn.device import choose_device, choose_precision
+from nlrn.degrade import round_8bit
 from nlrn.network import NLRN, Config
 from nlrn.progress import training_bar
 from nlrn.training.data import (
     Batch,
     Patches,
     hold_out,
+    low_resolution_batch,
     noisy_batch,
     pixels_needed,
     read_images,
     reduced_batch,
+    smaller_copies,
     validation_sets,
 )
+from nlrn.training.loss import error_of
 from nlrn.training.optimizer import make_optimizers
 from nlrn.training.record import Log, StopSign, describe, resume, save_checkpoint
 from nlrn.training.settings import Schedule, Settings
@@ -67,14 +71,14 @@ def train(config: Config, settings: Settings) -> Outcome:
     torch.manual_seed(settings.seed)
 
     luma = config.task == "sr"
-    smallest = pixels_needed(config.task, settings.patch)
+    smallest = pixels_needed(config, settings.patch, settings.scales)
     images = read_images(settings.data, config.channels, luma=luma, smallest=smallest)
     training, held_out = hold_out(images, settings.held_out)
-    patches = Patches(training, fabric.device)
+    patches = Patches(smaller_copies(training, settings.smaller, smallest), fabric.device)
     lowest, highest = settings.sigmas
     usual = tuple(s for s in (15, 25, 50) if lowest <= s <= highest)
     levels = settings.scales if luma else usual or (round((lowest + highest) / 2),)
-    validation = validation_sets(held_out, config.task, levels, fabric.device)
+    validation = validation_sets(held_out, config, levels, fabric.device)
 
     network = NLRN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if settings.init:
@@ -110,9 +114,8 @@ def train(config: Config, settings: Settings) -> Outcome:
             clock = time.perf_counter()
             batch = _batch(patches, config, settings, schedule.patch(i), i, fabric.global_rank, fabric.world_size)
             waited = time.perf_counter() - clock
-            restored = wrapped(batch.degraded, batch.sigma, steps=steps)
-            error = (restored.float() - batch.clean).square().mean((1, 2, 3))
-            loss = 100 * (batch.weight * error).mean()
+            restored = wrapped(batch.degraded, batch.sigma, scale=batch.scale, steps=steps)
+            loss = error_of(settings.loss, restored.float(), batch)
             fabric.backward(loss)
             norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
             if torch.isfinite(norm):
@@ -127,7 +130,7 @@ def train(config: Config, settings: Settings) -> Outcome:
             network.zero_grad()
 
             took = time.perf_counter() - clock
-            pixels = batch.clean.numel() // config.channels * fabric.world_size / took
+            pixels = batch.degraded.numel() // config.channels * fabric.world_size / took
             if (i + 1) % 20 == 0:
                 log.write(
                     i + 1,
@@ -168,9 +171,13 @@ def _batch(
     generator = torch.Generator(patches.pixels.device).manual_seed(settings.seed * 1_000_003 + i)
     if config.task == "denoise":
         batch = noisy_batch(patches, settings.batch, size, settings.sigmas, generator)
+    elif config.post_upsampling:
+        scale = settings.scales[i % len(settings.scales)]
+        batch = low_resolution_batch(patches, settings.batch, size, scale, generator)
     else:
         batch = reduced_batch(patches, settings.batch, size, settings.scales, generator)
-    return Batch(*(t[rank::processes].contiguous(memory_format=_layout(t)) for t in batch))
+    *tensors, scale = batch
+    return Batch(*(t[rank::processes].contiguous(memory_format=_layout(t)) for t in tensors), scale=scale)
 
 
 def _layout(tensor: Tensor) -> torch.memory_format:
@@ -181,11 +188,13 @@ def _layout(tensor: Tensor) -> torch.memory_format:
 def _validate(network: NLRN, validation: dict[int, Batch], steps: int) -> dict[int, float]:
     """PSNR in dB for each noise level or scale, mean over the held-out images."""
     return {
-        level: _psnr(network(b.degraded, b.sigma, steps=steps).clamp(0, 1), b.clean)
+        level: _psnr(network(b.degraded, b.sigma, scale=b.scale, steps=steps), b.clean, b.scale)
         for level, b in validation.items()
     }
 
 
-def _psnr(restored: Tensor, clean: Tensor) -> float:
-    error = (restored - clean).square().mean((1, 2, 3))
+def _psnr(restored: Tensor, clean: Tensor, scale: int) -> float:
+    """As the protocol has it: rounded to 8 bits, and ``scale`` pixels at the border left out where it enlarges."""
+    inside = slice(scale, -scale) if scale > 1 else slice(None)
+    error = (round_8bit(restored) - clean)[..., inside, inside].square().mean((1, 2, 3))
     return float((-10 * error.clamp(min=1e-10).log10()).mean())

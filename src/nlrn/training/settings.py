@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlrn.network import Config
+from nlrn.training.loss import LOSSES
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,11 @@ class Settings:
     sigmas: tuple[float, float] = (5.0, 55.0)
     """Denoising: range of the noise level, on the 0-255 scale; without a noise map, twice the same number."""
     scales: tuple[int, ...] = (2, 3, 4)
-    """Super-resolution: the factors that are mixed in every batch."""
+    """Super-resolution: the factors, mixed in every batch, or in turn where the network itself enlarges."""
+    smaller: tuple[float, ...] = ()
+    """Copies of the training images, reduced by these factors, are trained on too: they are sharper."""
+    loss: str = "squared"
+    """The error that is made small: "squared", or "charbonnier" (nearly the absolute one)."""
     iterations: int = 10_000
     """Length of the whole run in optimizer steps; the learning rate falls to nearly zero over it."""
     minutes: float = 1e9
@@ -31,7 +36,7 @@ class Settings:
     batch: int = 16
     """Patches in a batch, over all processes."""
     patch: int = 40
-    """Side of a patch in pixels, at the end of the run."""
+    """Side of a patch in pixels of what the network is given, at the end of the run."""
     patch_from: int = 0
     """Side of a patch at the start, if smaller; patches grow until ``grown``."""
     steps_from: int = 0
@@ -63,6 +68,10 @@ class Settings:
     """Iterations between validations, each followed by a checkpoint."""
     held_out: int = 8
     """Training images set aside for validation."""
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, not {self.loss!r}")
 
 
 class Schedule:
