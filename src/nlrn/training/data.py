@@ -4,7 +4,7 @@ Every random number of a batch comes from one generator seeded with (seed, step)
 any step, and any number of processes share one sequence of batches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,11 @@ class Batch(NamedTuple):
     sigma: Tensor
     weight: Tensor
     scale: int = 1
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with every tensor of it changed."""
+        degraded, clean, sigma, weight = map(change, self[:4])
+        return Batch(degraded, clean, sigma, weight, self.scale)
 
 
 class Patches:
@@ -213,7 +218,7 @@ def validation_sets(
             low = round_8bit(resize_bicubic(clean, side // level, side // level))
             degraded, sigma = low if config.post_upsampling else resize_bicubic(low, side, side), 0.0
         ones = torch.ones(len(images))
-        sets[level] = Batch(*(t.to(device) for t in (degraded, clean, sigma * ones, ones)), scale=scale)
+        sets[level] = Batch(degraded, clean, sigma * ones, ones, scale).each(lambda tensor: tensor.to(device))
     return sets
 
 

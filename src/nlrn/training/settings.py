@@ -27,7 +27,10 @@ class Settings:
     loss: str = "squared"
     """The error that is made small: "squared", or "charbonnier" (nearly the absolute one)."""
     iterations: int = 10_000
-    """Length of the whole run in optimizer steps; the learning rate falls to nearly zero over it."""
+    """Length of the whole run in optimizer steps."""
+    fall: float = 1.0
+    """Last part of the run over which the learning rate falls to nearly zero; it is constant before, so that a run
+    can be gone on with from there."""
     minutes: float = 1e9
     """Stop cleanly, with everything saved, after so many minutes."""
     cool: float = 0.0
@@ -83,7 +86,8 @@ class Schedule:
     def rate(self, i: int, minutes_left: float = math.inf) -> float:
         """The learning rate, relative to its peak."""
         rise = min(1.0, (i + 1) / max(1, self.s.warmup))
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, i / self.s.iterations)))
+        fallen = 1 - (self.s.iterations - i) / max(1.0, self.s.fall * self.s.iterations)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, fallen))))
         if minutes_left < self.s.cool:
             fall *= max(0.0, minutes_left) / self.s.cool
         return rise * (0.01 + 0.99 * fall)
