@@ -23,7 +23,15 @@ _FIRST_FIELDS = 11
 
 @dataclass(frozen=True)
 class Config:
-    """What makes one NLRN differ from another. The defaults are the paper's network."""
+    """The settings in which one NLRN differs from another. The defaults are the paper's network.
+
+    Raises:
+        ValueError: a setting of another type, or beyond what it can be.
+
+    >>> small = Config(steps=6, filters=64, embedding=32, window=15, every=2)
+    >>> list(small.blocks)
+    [0, 2, 4]
+    """
 
     task: str = "denoise"
     """What the network restores: "denoise", or "sr" (super-resolution of an image already enlarged by bicubic)."""

@@ -32,6 +32,9 @@ def load(model: str | Path) -> NLRN:
 
     Raises:
         ModelError: there is no such model, it is not a safetensors file of an NLRN, or it does not match its hash.
+
+    >>> load("denoise-gray-lite").config.filters
+    64
     """
     path = Path(model)
     if (SHIPPED / model / TENSORS).is_file():
@@ -76,6 +79,15 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
         network: what to save.
         folder: is made where missing; files of the same names in it are replaced.
         card: what to say of the model beside its configuration: training, protocol, scores.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(load("denoise-gray-lite"), folder)
+    ...     load(folder).config == load("denoise-gray-lite").config
+    True
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -29,6 +29,14 @@ class NonLocalBlock(nn.Module):
         embedding: channels of theta and phi; default half of ``channels``.
         window: side of the neighbourhood in pixels, odd.
         similarity: one of SIMILARITIES.
+
+    Raises:
+        ValueError: an unknown similarity; a window that is even, when it is first used.
+
+    >>> block = NonLocalBlock(16, window=7)
+    >>> features = torch.rand(1, 16, 20, 30)
+    >>> bool((block(features) == features).all())
+    True
     """
 
     def __init__(
@@ -110,6 +118,12 @@ class NLRN(nn.Module):
     """The network. Images are [B, C, H, W] with values in [0, 1], of any height and width.
 
     A network of task "sr" takes the image already enlarged to its final size by bicubic interpolation.
+
+    Source: Liu, Wen, Fan, Loy, Huang, NeurIPS 2018, sections 3.2 and 3.3.
+
+    >>> network = NLRN(Config(steps=2, filters=8, embedding=4, window=5))
+    >>> network(torch.rand(1, 1, 16, 16)).shape
+    torch.Size([1, 1, 16, 16])
     """
 
     config_code: Tensor

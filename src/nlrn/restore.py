@@ -43,6 +43,12 @@ def denoise(
     Raises:
         ValueError: an image of another kind, a sigma that cannot be meant, a device that is not there.
         ModelError: the model cannot be loaded, or is not a denoiser.
+
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(128, 25, (48, 64)).clip(0, 255).astype(np.uint8)
+    >>> clean = denoise(noisy, sigma=25)
+    >>> clean.shape, clean.dtype.name, bool(clean.std() < noisy.std() / 4)
+    ((48, 64), 'uint8', True)
     """
 
     restorer = Restorer("denoise", Options(model, ensemble, device, precision))
@@ -71,6 +77,10 @@ def upscale(
     Raises:
         ValueError: a scale other than 2, 3 or 4, an image of another kind, a device that is not there.
         ModelError: the model cannot be loaded, or is not for super-resolution.
+
+    >>> import numpy as np
+    >>> upscale(np.zeros((20, 30, 3), np.uint8), 3, channel_axis=-1).shape
+    (60, 90, 3)
     """
     restorer = Restorer("sr", Options(model, ensemble, device, precision))
     return for_any(image, channel_axis, lambda pixels: restorer.upscale(pixels, scale, progress))
