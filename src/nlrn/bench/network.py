@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nlrn import models
 from nlrn.bench.timing import seconds
 from nlrn.correlation import LogitsInPlace, confined_attention
-from nlrn.correlation.choice import VARIABLE
+from nlrn.correlation.dispatch import VARIABLE
 from nlrn.device import choose_precision
 from nlrn.network import NLRN, Config
 from nlrn.patches import PATCH, restore_by_patches
