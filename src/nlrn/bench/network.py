@@ -13,7 +13,7 @@ from torch import Tensor
 from nlrn import models
 from nlrn.bench.timing import seconds
 from nlrn.config import Config
-from nlrn.correlation.choice import VARIABLE
+from nlrn.correlation.dispatch import VARIABLE
 from nlrn.device import choose_precision
 from nlrn.evaluation.patches import PATCH, restore_by_patches
 from nlrn.inference.fused import CORRELATION, FusedNLRN

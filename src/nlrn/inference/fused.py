@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlrn.config import Config
-from nlrn.correlation import Carried, LogitsInPlace, confined_attention, implementation, map_bytes
+from nlrn.correlation import Carried, LogitsInPlace, confined_attention, form_for, map_bytes
 from nlrn.correlation.kernels import KERNELS
 from nlrn.network import NLRN, Body, NonLocalBlock, Norms
 
@@ -140,8 +140,9 @@ class FusedNLRN:
             features.copy_(attended)
             return carried
         softmax = not block.similarity.endswith("dot")
-        if carried is None and _adds_up(self.config) and softmax and map_bytes(values, block.window):
-            carried = LogitsInPlace(values, block.window, self._take_bytes)
+        kind = (values.shape, self.dtype, block.window)
+        if carried is None and _adds_up(self.config) and softmax and map_bytes(*kind, self.device):
+            carried = LogitsInPlace(*kind, self._take_bytes)
         size = (features.shape[0], *features.shape[2:])
         kept = propagate and carried is None
         depth, place = self.config.embedding, self.config.blocks.index(t) if kept else 0
@@ -193,8 +194,7 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     embedded, logits = "embedded" in config.similarity, 0
     if _adds_up(config) and config.similarity.endswith("embedded-gaussian"):
         side = 512  # nearly all pixels of a large image have whole windows
-        like = torch.empty(1, config.filters, side, side, dtype=dtype, device=device)  # never touched, so never there
-        logits = map_bytes(like, config.window) // side**2
+        logits = map_bytes((1, config.filters, side, side), dtype, config.window, device) // side**2
     if embedded:
         depth = config.embedding * (1 if logits else depth)
         held = dtype.itemsize * (4 * config.filters + 2 * depth) + logits
@@ -202,8 +202,7 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
         depth *= config.filters + 1
         held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 8 * config.filters)
     # the similarities that the paper compares with are computed in float32, whatever the type
-    probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
-    kernel = KERNELS.get(implementation(probe, probe, probe))
+    kernel = KERNELS.get(form_for(dtype, device))
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
     held = -(-(held + copied) // config.unshuffle**2)
