@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from nlrn.config import SCALES, SIMILARITIES, Config
 from nlrn.correlation import reference_attention
-from nlrn.degrade import resize_bicubic
-from nlrn.network import NLRN, SCALES, SIMILARITIES, Config, NonLocalBlock
+from nlrn.network import NLRN, NonLocalBlock
+from nlrn.pixels.degrade import resize_bicubic
 
 
 def convolution_parameters(network: nn.Module) -> int:

@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from nlrn import models
-from nlrn.degrade import resize_bicubic, round_8bit
-from nlrn.network import NLRN, Config
+from nlrn import cards, models
+from nlrn.config import Config
+from nlrn.network import NLRN
+from nlrn.pixels.degrade import resize_bicubic, round_8bit
 from nlrn.training.data import (
     Batch,
     Patches,
@@ -83,7 +84,7 @@ def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
     assert finished
     network = models.load(tmp_path / "out")
     assert network.config == TINY
-    card = json.loads((tmp_path / "out" / models.CARD).read_text())
+    card = json.loads((tmp_path / "out" / cards.CARD).read_text())
     scores = card["training"]["validation_psnr"].values()
     assert sum(scores) / len(scores) == pytest.approx(best)
     assert list((tmp_path / "out").glob("events*"))
@@ -306,7 +307,7 @@ def test_super_resolution_is_trained_in_both_forms(photos: Path, tmp_path: Path,
     out = tmp_path / "out"
     assert train(config, tiny(photos, out, patch=12)).finished
     assert models.load(out).config == config
-    assert set(json.loads((out / models.CARD).read_text())["training"]["validation_psnr"]) == {"2", "3", "4"}
+    assert set(json.loads((out / cards.CARD).read_text())["training"]["validation_psnr"]) == {"2", "3", "4"}
 
 
 def test_validation_images_are_not_trained_on() -> None:

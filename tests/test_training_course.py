@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nlrn.network import Config
+from nlrn.config import Config
 from nlrn.training import loop
 from nlrn.training.course import Course
 from nlrn.training.data import Batch

@@ -9,10 +9,10 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from nlrn import models
-from nlrn.degrade import round_8bit
+from nlrn.config import Config
 from nlrn.device import choose_device, choose_precision
-from nlrn.network import NLRN, Config
-from nlrn.progress import training_bar
+from nlrn.network import NLRN
+from nlrn.pixels.degrade import round_8bit
 from nlrn.training.data import (
     Batch,
     Patches,
@@ -27,6 +27,7 @@ from nlrn.training.data import (
 )
 from nlrn.training.loss import error_of
 from nlrn.training.optimizer import make_optimizers
+from nlrn.training.progress import training_bar
 from nlrn.training.record import Log, StopSign, describe
 from nlrn.training.run import EVERY, Run
 from nlrn.training.settings import Schedule, Settings

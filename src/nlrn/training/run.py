@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from nlrn.files import replacing
 from nlrn.network import NLRN
 from nlrn.training.course import Course
 from nlrn.training.weights import Average
@@ -62,9 +63,8 @@ class Run:
             "best": self.best,
             "course": self.course.state(),
         }
-        temporary = path.with_suffix(".part")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        with replacing(path) as file:
+            torch.save(state, file)
 
     def resume(self, path: Path) -> None:
         """Put everything back as it was saved.
