@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nlrn.config import SCALES
 from nlrn.errors import ModelError
 from nlrn.export.correlation import bytes_per_tile
 from nlrn.export.network import model_proto
@@ -58,7 +59,9 @@ def export(network: NLRN, path: str | Path, *, scale: int | None = None) -> floa
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; make it first")
     if scale is not None and not network.config.post_upsampling:
         raise ValueError(f"{path}: this network does not enlarge its image, so there is no scale to choose")
-    network.made(scale)  # which refuses what is no scale of it
+    if network.config.post_upsampling and scale not in SCALES:
+        known = ", ".join(map(str, SCALES))
+        raise ValueError(f"{path}: a file enlarges by one scale; say which of {known} it is (--scale), not {scale}")
     _refuse(network)
     data = model_proto(network, scale).SerializeToString()
     try:
