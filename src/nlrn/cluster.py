@@ -10,7 +10,7 @@ from typing import Any
 
 from nlrn import images
 from nlrn.attempts import Attempts
-from nlrn.images import remove_parts
+from nlrn.files import remove_parts
 from nlrn.jobs import Done, Job, UsageError, reason_of
 from nlrn.recipe import Recipe, count_pixels, save
 
