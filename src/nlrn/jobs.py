@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlrn.images import SUFFIXES, ImageFileError
+from nlrn.images import SUFFIXES, ImageFileError, writable_ending
 from nlrn.models import ModelError
 
 _JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
@@ -87,8 +87,7 @@ def reason_of(job: Job, error: Exception) -> str:
 
 
 def _target(path: Path, suffix: str) -> Path:
-    ending = ".pgm" if path.suffix.lower() == ".pbm" else path.suffix  # a bitmap cannot hold what is restored
-    return path.with_name(path.stem + suffix + ending)
+    return path.with_name(path.stem + suffix + writable_ending(path.suffix))
 
 
 def _without_clashes(jobs: list[Job]) -> list[Job]:

@@ -21,7 +21,9 @@ def _read(source: Source) -> list[Picture]:
     metadata = replace(pillow.metadata_of(image, "AVIF"), lossless=False)
     bits = _bits(source.data)
     if bits == 8:
-        return pillow.frames(image, source, metadata)
+        # how often it is shown, Pillow does not tell; most are shown for ever
+        pages = pillow.frames(image, source, metadata)
+        return [Picture(page.pixels, replace(page.metadata, loop=0)) for page in pages]
     if getattr(image, "n_frames", 1) > 1:
         raise ImageFileError(f"{source.name} is animated with {bits} bits: give its frames as single images.")
     source.check(*image.size)
@@ -61,6 +63,7 @@ AVIF = Format(
         "gray": "three equal channels",
         "extra": "refused",
         "pages": "refused",
+        "frames": "kept, but not how often they are shown",
         "CMYK": "becomes sRGB",
         "gAMA": "lost",
         "IPTC": "lost",

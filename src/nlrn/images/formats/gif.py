@@ -14,13 +14,20 @@ from nlrn.images.picture import Picture
 def _read(source: Source) -> list[Picture]:
     image = pillow.opened(GifImagePlugin.GifImageFile, source.data)
     metadata = replace(pillow.metadata_of(image, "GIF"), dpi=None, lossless=False)
-    return pillow.frames(image, source, metadata)
+    # The file counts how often it is shown again; where it says nothing, it is shown once.
+    again = image.info.get("loop")
+    loop = 1 if again is None else again + 1 if again else 0
+    pages = pillow.frames(image, source, metadata)
+    return [Picture(page.pixels, replace(page.metadata, loop=loop)) for page in pages]
 
 
 def _write(pages: Sequence[Picture], options: Options) -> bytes:
     """Each frame with 256 colours of its own; what is less than half covered is transparent."""
     pages = [_sharp(page) for page in pages]
     chosen = pillow.timing_of(pages)
+    loop = chosen.pop("loop", 1)
+    if loop != 1:
+        chosen["loop"] = max(loop - 1, 0)
     comment = pillow.comment_of(pages[0].metadata)
     if comment:
         chosen["comment"] = comment

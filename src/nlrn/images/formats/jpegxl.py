@@ -18,7 +18,9 @@ _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4, "I;16": 1, "F": 1}
 
 def _read(source: Source) -> list[Picture]:
     told = list(boxes(source.data)) if source.data.startswith(_CONTAINER) else []
-    stream = b"".join(content[4:] if name == b"jxlp" else content for name, content in told if name[:3] == b"jxl")
+    stream = b"".join(
+        content[4:] if name == b"jxlp" else content for name, content in told if name in (b"jxlc", b"jxlp")
+    )
     width, height, bits, animated = _head(stream or source.data)
     source.check(width, height)
     if animated:
@@ -37,12 +39,12 @@ def _read(source: Source) -> list[Picture]:
         channels = _CHANNELS[info.mode]
         pixels = np.frombuffer(data, np.uint8).reshape(info.height, info.width, channels)
         pixels = pixels[..., 0] if channels == 1 else pixels
-    block = next((content[4:] for name, content in told if name == b"Exif"), None)
+    block = next((content for name, content in told if name == b"Exif"), b"")
     metadata = Metadata(
         format="JPEGXL",
         mode=mode_of(pixels),
         icc=bytes(icc) if icc else None,
-        exif=exif.bare(block),
+        exif=exif.bare(block[4:]) or exif.bare(block),  # some writers leave the four bytes before it out
         xmp=next((content for name, content in told if name == b"xml "), None),
         lossless=False,
     )

@@ -121,14 +121,18 @@ def options_of(metadata: Metadata) -> dict[str, Any]:
     return options
 
 
-def timing_of(pages: list[Picture]) -> dict[str, Any]:
-    """The further frames and the timing of an animation as Pillow's writers take them; nothing for one picture."""
+def timing_of(pages: list[Picture], *, whole: bool = True) -> dict[str, Any]:
+    """The further frames and the timing of an animation as Pillow's writers take them; nothing for one picture.
+
+    Args:
+        whole: the format counts in whole milliseconds.
+    """
     if len(pages) == 1:
         return {}
     return {
         "save_all": True,
         "append_images": [Image.fromarray(page.pixels) for page in pages[1:]],
-        "duration": [page.metadata.duration or 0 for page in pages],
+        "duration": [round(shown) if whole else shown for shown in (page.metadata.duration or 0 for page in pages)],
         "loop": pages[0].metadata.loop,
     }
 

@@ -169,7 +169,7 @@ def _write(pages: Sequence[Picture], options: Options) -> bytes:
     if len(pages) == 1:
         head, body = _compressed(pages[0].pixels)
     else:
-        data = pillow.saved(Image.fromarray(pages[0].pixels), "PNG", pillow.timing_of(pages))
+        data = pillow.saved(Image.fromarray(pages[0].pixels), "PNG", pillow.timing_of(pages, whole=False))
         head, *rest = (chunk(name, content) for name, content in chunks(data))
         body = b"".join(rest)
     # depth and kind of colour stand behind name, length, width and height

@@ -175,8 +175,11 @@ def _further(metadata: Metadata, form: Layout) -> list[ExtraTag]:
     for tag in metadata.tags:
         if tag.code == tiff_tags.IJ_METADATA:
             tags += tifffile.tifffile.imagej_metadata_tag(tag.value, form.order)
+        elif isinstance(tag.value, str):  # tifffile takes text of other letters only as bytes
+            text = tag.value.encode("utf-8", "surrogateescape") + b"\0"
+            tags.append((tag.code, _ASCII, len(text), text, True))
         else:
-            tags.append((tag.code, tag.kind, 0 if tag.kind == _ASCII else tag.count, tag.value, True))
+            tags.append((tag.code, tag.kind, tag.count, tag.value, True))
     return tags
 
 
