@@ -12,7 +12,7 @@ def straight(pixels: npt.NDArray[np.generic], full: float, *, bounded: bool = Tr
         bounded: colours end there too.
 
     >>> straight(np.array([[[64, 128]]], np.uint8), 255.0)
-    array([[[128, 128]]], dtype=uint8)
+    array([[[127, 128]]], dtype=uint8)
     """
     colours = 1 if pixels.shape[2] < 3 else 3
     colour = pixels[..., :colours].astype(np.float32)

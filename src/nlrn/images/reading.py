@@ -35,11 +35,6 @@ def read(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Pictu
     Raises:
         ImageFileError: the file is missing, empty, damaged, no image, named after another format, animated,
             of several pages, larger than ``max_pixels``, or of a kind that would lose something here.
-
-    >>> write("gray.png", np.full((2, 3), 7, np.uint8))
-    >>> read("gray.png").pixels
-    array([[7, 7, 7],
-           [7, 7, 7]], dtype=uint8)
     """
     path = Path(path)
     return _pictures(_contents(path), str(path), several=False, max_pixels=max_pixels)[0]
@@ -57,7 +52,11 @@ def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
 
 
 def decode_pages(data: bytes, name: str = "the picture", *, max_pixels: int = MAX_PIXELS) -> list[Picture]:
-    """The same for the contents of a file, which messages call by ``name``."""
+    """The same for the contents of a file, which messages call by ``name``.
+
+    >>> decode_pages(b"P2 3 1 255 10 20 30", "x.pgm")[0].pixels
+    array([[10, 20, 30]], dtype=uint8)
+    """
     check_bytes(name, len(data))
     return _pictures(data, name, several=True, max_pixels=max_pixels)
 

@@ -81,7 +81,11 @@ def encode_pages(
     quality: int | None = None,
     keep_dpi: bool = False,
 ) -> bytes:
-    """What :func:`write_pages` would put into a file of that name."""
+    """What :func:`write_pages` would put into a file of that name.
+
+    >>> encode_pages("x.pgm", [Picture(np.array([[65, 66]], np.uint8))])
+    b'P5\\n2 1\\n255\\nAB'
+    """
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"quality must be from 1 to 100, not {quality}")
     path = Path(name)
