@@ -90,13 +90,27 @@ def evaluate_denoise(
             raise ValueError(f"sigma must be above 0 and at most 255 grey levels, not {sigma:g}")
 
     def case(path: Path, sigma: float) -> _Case:
-        original = _gray(_read(path)) if model.config.channels == 1 else _read(path).expand(3, -1, -1)
-        _check_size(path, original, 0)
-        noisy = add_noise(original, sigma / 255, noise_seed(path.name, sigma))
+        noisy, original = noisy_case(model.config.channels, path, sigma)
         return _Case(noisy, sigma / 255, original, 0)
 
     run = _restorer(model, ensemble, stride, precision)
     return _evaluate("denoise", model, folder, sigmas, case, run, name, precision, console)
+
+
+def noisy_case(channels: int, path: Path, sigma: float) -> tuple[Tensor, Tensor]:
+    """A test image with its noise, and without: both [C, H, W] float64 in [0, 1], the first not clipped.
+
+    Args:
+        channels: 1 takes the luma of a colour image, 3 shows a gray one in three channels.
+        path: an image of 8 bit.
+        sigma: in grey levels.
+
+    Raises:
+        EvaluationError: the image cannot be used.
+    """
+    original = _gray(_read(path)) if channels == 1 else _read(path).expand(3, -1, -1)
+    _check_size(path, original, 0)
+    return add_noise(original, sigma / 255, noise_seed(path.name, sigma)), original
 
 
 def evaluate_sr(
