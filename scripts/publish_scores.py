@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nlrn import cards
+from nlrn.config import TASKS
 from nlrn.files import write_json, write_whole
-from nlrn.tasks import TASKS
+from nlrn.models import cards
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden.json"

@@ -9,10 +9,10 @@ from PIL import Image
 
 from nlrn import images
 from nlrn.batch import UsageError
-from nlrn.cards import SHIPPED
 from nlrn.cli import main
+from nlrn.config import TASKS
 from nlrn.images import Metadata, Picture
-from nlrn.tasks import TASKS
+from nlrn.models.cards import SHIPPED
 from nlrn.web import work
 from nlrn.web.work import Models, Opened, Order
 

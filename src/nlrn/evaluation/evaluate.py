@@ -25,12 +25,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from nlrn.device import name_of
 from nlrn.evaluation.metrics import psnr, shave, ssim
 from nlrn.evaluation.patches import restore_by_patches
 from nlrn.evaluation.published import set_name
 from nlrn.evaluation.report import ImageScore, Report, Result
 from nlrn.images import SUFFIXES, ImageFileError, read
+from nlrn.inference.device import name_of
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.restorer import restore
 from nlrn.models import fingerprint

@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 
 from nlrn import images
+from nlrn.config import DENOISE
 from nlrn.inference.restorer import SCALES
-from nlrn.tasks import DENOISE
 from nlrn.web.actions import CLICK, EMPTY, NOTHING, VERBS, Actions
 from nlrn.web.work import Models
 

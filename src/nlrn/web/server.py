@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.device import choose_device
 from nlrn.errors import UsageError, needs
+from nlrn.inference.device import choose_device
 from nlrn.models import load
 from nlrn.web.work import Models
 

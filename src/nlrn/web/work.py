@@ -11,16 +11,16 @@ from PIL import Image
 
 from nlrn import images
 from nlrn.batch import UsageError
-from nlrn.cards import list_models
+from nlrn.config import TASKS
 from nlrn.images import ImageFileError, Picture
+from nlrn.inference.restore import denoise, upscale
 from nlrn.inference.restorer import ready
 from nlrn.inference.tiles import Progress
+from nlrn.models.cards import list_models
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, full_scale
 from nlrn.pixels.color import Planes
 from nlrn.pixels.noise import estimate_sigma
-from nlrn.restore import denoise, upscale
-from nlrn.tasks import TASKS
 
 MAX_BYTES = 200 * 2**20
 """The largest file that is taken."""
