@@ -13,7 +13,13 @@ class UsageError(UserError):
 
 
 class ModelError(UserError):
-    """A model cannot be found, read or used; the message says which and what to do."""
+    """A model cannot be found, read or used; the message says which and what to do.
+
+    >>> import nlrn
+    >>> nlrn.load("no-such-model")
+    Traceback (most recent call last):
+    nlrn.errors.ModelError: no-such-model: no such model ...
+    """
 
 
 @contextmanager
