@@ -2,22 +2,18 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
-import tempfile
+import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.batch import UsageError
-from nlrn.device import choose_device
-from nlrn.models import load
-from nlrn.web.work import Models
+from nlrn.web.uploads import private_folder
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from nlrn.web.work import Models
 
 ADDRESS = "127.0.0.1"
 
@@ -32,72 +28,70 @@ def serve(*, port: int, models: Sequence[str] = (), device: str = "auto", browse
         browser: whether to open the page.
 
     Raises:
-        UsageError: Gradio is not installed, or the port is taken.
+        UsageError: Starlette or uvicorn is not installed, or the port is taken.
         ModelError: one of the models cannot be loaded.
         ValueError: the device is not there.
     """
-    own = {Path(model).name: load(model).to(choose_device(device)) for model in models}
+    try:
+        import uvicorn
+
+        from nlrn.web.app import application
+        from nlrn.web.sessions import Studio
+    except ModuleNotFoundError as error:
+        from nlrn.batch import UsageError
+
+        raise UsageError(f"the page needs {error.name}; install nlrn[web]") from None
+    make = _models(models, device)
+    with _listening(port) as listening, private_folder() as folder:
+        studio = Studio(folder, make)
+        address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
+        # a page that is open keeps a connection, which must not hold up the end
+        server = uvicorn.Server(
+            uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1, server_header=False)
+        )
+        if hasattr(signal, "SIGHUP"):  # a closed terminal; uvicorn itself heeds Ctrl-C and SIGTERM
+            signal.signal(signal.SIGHUP, server.handle_exit)
+        with contextlib.suppress(BrokenPipeError):
+            print(f"nlrn is at {address} until Ctrl-C", flush=True)
+        if browser:
+            webbrowser.open(address)
+        try:
+            with contextlib.suppress(KeyboardInterrupt):
+                server.run([listening])
+        finally:
+            stopped = studio.close()
+    if not stopped:
+        # The interpreter cannot end while a thread is deep in PyTorch, and nobody waits for what it computes.
+        sys.stdout.flush()
+        os._exit(0)
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((ADDRESS, port))
         except (OSError, OverflowError) as error:
+            from nlrn.batch import UsageError
+
             raise UsageError(f"port {port} cannot be used ({error}); choose another with --port") from None
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, so that the folder goes
-        folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="nlrn-web-")))
-        try:
-            app = application(folder, Models(own, device))
-            import uvicorn
-
-            listening.listen()
-            address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
-            print(f"nlrn is at {address} until Ctrl-C", flush=True)
-            if browser:
-                webbrowser.open(address)
-            # a page that is open keeps a connection, which must not hold up the end
-            config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-            with contextlib.suppress(KeyboardInterrupt):
-                uvicorn.Server(config).run([listening])
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        listening.listen()
+        yield listening
 
 
-def application(folder: Path, models: Models) -> "ASGIApp":
-    """The page as an ASGI application.
+def _models(names: Sequence[str], device: str) -> "Callable[[], Models]":
+    """Makes the models that the page offers: later, in a thread, unless something may be wrong with them."""
 
-    Args:
-        folder: an empty folder of its own, not reached through links; all files are kept there.
-        models: what the page offers.
+    def make() -> "Models":
+        from nlrn.device import choose_device
+        from nlrn.models import load
+        from nlrn.web.work import Models
 
-    Raises:
-        UsageError: Gradio is not installed.
-    """
-    # read by Gradio when it is imported and when the page is built
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    try:
-        import gradio
-    except ModuleNotFoundError as error:
-        raise UsageError("the page is made with Gradio; install nlrn[web]") from error
-    from fastapi import FastAPI
+        place = choose_device(device)
+        return Models({Path(name).name: load(name).to(place) for name in names}, device)
 
-    from nlrn.web.guard import Guard
-    from nlrn.web.page import build, look
-    from nlrn.web.work import MAX_BYTES
-
-    app = gradio.mount_gradio_app(
-        # no pages that describe the routes: they load scripts from the net
-        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
-        build(models, folder),
-        "/",
-        server_name=ADDRESS,
-        footer_links=[],
-        run_history=False,
-        max_file_size=MAX_BYTES,
-        ssr_mode=False,
-        enable_monitoring=False,
-        pwa=False,
-        mcp_server=False,
-        **look(),
-    )
-    return Guard(app, folder)
+    if not names and device in ("auto", "cpu"):
+        return make
+    made = make()  # seconds before the page is there, but what is wrong is said at once
+    return lambda: made
