@@ -1,9 +1,10 @@
 """What is downloaded: restored pictures as files of a chosen format, one by one or all in one."""
 
+import itertools
 import shlex
 import zipfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,6 +33,8 @@ class Result:
     """What is to be known of it, as why nothing was done."""
     made: list[Path]
     """Files of pixels that are its own."""
+    version: int = field(default_factory=itertools.count(1).__next__)
+    """Another for each result."""
 
     def suffix(self, wanted: str) -> str:
         """The ending that it gets.

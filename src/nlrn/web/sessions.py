@@ -212,7 +212,8 @@ class Studio:
         """End everything; False if a piece of work did not stop in time."""
         for token in list(self.sessions):
             self.end(token)
-        return all([lane.close(patience=1) for lane in (self.reading, self.looking, self.restoring)])
+        stopped = [lane.close(patience=1) for lane in (self.reading, self.looking, self.restoring)]
+        return all(stopped)
 
     def open(self, session: Session, entry: Entry) -> None:
         """Have an uploaded file read."""

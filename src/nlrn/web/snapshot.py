@@ -64,5 +64,5 @@ def _result(result: results.Result) -> dict[str, Any]:
         "notes": result.notes,
         "names": {wanted: result.file_name(wanted) for wanted in ("same", *results.FORMATS)},
         "command": results.command(result),
-        "version": id(result),
+        "version": result.version,
     }

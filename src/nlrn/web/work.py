@@ -30,7 +30,7 @@ Region = tuple[int, int, int, int]
 NEGLIGIBLE = 1.0
 """An estimated noise level below this, where white is 255, is left alone by ``nlrn denoise``."""
 _SEEN_AROUND = 16  # pixels that the network sees around a piece: those beyond hardly show in it
-_PIECES_KEPT = 96
+_PIECES_KEPT = 256
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ export class Download {
     byId("save").hidden = !this.one;
     if (this.one) byId("save").href = address(`/pictures/${this.one.id}/result?format=${format}${quality}`);
     byId("save").textContent = this.one ? `Download ${this.one.result.names[format].split(".").pop().toUpperCase()}` : "";
-    byId("save").setAttribute("aria-label", this.one ? `Download ${this.one.result.names[format]}` : "");
+    byId("save").title = this.one ? this.one.result.names[format] : "";
     byId("save-all").hidden = this.all.length < 2;
     byId("save-all").href = address(`/results.zip?format=${format}${quality}`);
     byId("save-all").textContent = `All ${this.all.length} as zip`;

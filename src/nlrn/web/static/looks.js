@@ -33,6 +33,8 @@ export class Looks {
       this.source = URL.createObjectURL(blob);
       byId("looks-image").src = this.source;
       byId("looks-image").alt = `For pixel ${x}, ${y}: a heat map for each step of the network, bright where it takes in a neighbour, above with and below without what earlier steps found`;
+      await byId("looks-image").decode();
+      byId("looks").scrollIntoView({ block: "nearest" }); // on a phone it lies below the picture
       byId("looks-said").textContent = `Pixel ${x}, ${y}. Bright: neighbours whose features the pixel takes in, step by step.`;
     } catch (error) {
       if (!abort.signal.aborted) byId("looks-said").textContent = error.message;

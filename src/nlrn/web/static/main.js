@@ -120,7 +120,8 @@ function render() {
   settings.setPage(page);
   byId("picture-name").textContent = one?.name ?? "No picture";
   byId("go").disabled = one?.state !== "ready";
-  byId("found").textContent = page ? `${page.found} ${page.about}.` : "";
+  const noisy = settings.task === "sr" && page?.sigma > 4 ? " Remove it first, or it is enlarged too." : "";
+  byId("found").textContent = page ? `${page.found}${noisy} ${page.about}.` : "";
   renderPaging(one);
   renderAct(one);
   download.show(one, ready().filter((other) => other.result));
@@ -136,7 +137,7 @@ function render() {
   const place = `/pictures/${one.id}/view?page=${pageNumber}`;
   viewer.show(place, page.width, page.height);
   const result = one.result && !isStale(one) ? one.result : null;
-  viewer.showResult(result ? `${place}&of=result&version=${result.version}` : null, result?.order.scale ?? 1);
+  viewer.showResult(result ? `${place}&of=result&version=${result.version}` : null, result?.order.task === "sr" ? result.order.scale : 1);
   const now = JSON.stringify([one.id, pageNumber, result?.version]);
   if (now !== shown) {
     shown = now;

@@ -59,8 +59,9 @@ export class Settings {
   #say() {
     byId("strength-said").textContent = `${byId("strength").value} %`;
     byId("strength").setAttribute("aria-valuetext", `${byId("strength").value} percent`);
-    if (byId("estimated").checked) byId("sigma").value = this.page?.sigma ?? 0;
-    byId("sigma-said").textContent = `${Number(byId("sigma").value).toFixed(1)} of 255`;
+    const estimated = byId("estimated").checked ? this.page?.sigma ?? 0 : null;
+    if (estimated !== null) byId("sigma").value = estimated;
+    byId("sigma-said").textContent = `${(estimated ?? Number(byId("sigma").value)).toFixed(1)} of 255`;
     byId("go").textContent = this.task === "denoise" ? "Remove noise" : "Enlarge";
     const name = this.model();
     const model = this.about?.models.find((one) => one.name === name);
