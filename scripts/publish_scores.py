@@ -7,7 +7,7 @@ python scripts/publish_scores.py
 import json
 from pathlib import Path
 
-from nlrn import models
+from nlrn import cards
 from nlrn.files import write_json
 
 ROOT = Path(__file__).parents[1]
@@ -23,11 +23,11 @@ def in_readme() -> str:
 def main() -> None:
     reports = json.loads((ROOT / "docs" / "results.json").read_text())["reports"]
     golden = json.loads(GOLDEN.read_text())
-    for name, card in models.list_models().items():
+    for name, card in cards.list_models().items():
         ours = [report for report in reports if report["model"] == name]
         level = "scale" if card["config"]["task"] == "sr" else "sigma"
         card["scores"] = {r["data"]: {str(s[level]): round(s["psnr"], 2) for s in r["results"]} for r in ours}
-        write_json(models.SHIPPED / name / models.CARD, card)
+        write_json(cards.SHIPPED / name / cards.CARD, card)
         first = ours[0]
         images = [image["name"] for image in first["results"][0]["images"][:2]]
         golden[name] |= {

@@ -3,14 +3,19 @@
 Importing this module is quick: torch and the rest are loaded when one of the names is first used.
 """
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nlrn._lazy import lazy
 
 if TYPE_CHECKING:
-    from nlrn.models import ModelError, list_models, load, save
-    from nlrn.network import NLRN, Config, NonLocalBlock
-    from nlrn.noise import estimate_sigma
+    from nlrn.cards import list_models
+    from nlrn.config import Config
+    from nlrn.errors import ModelError
+    from nlrn.inference.restorer import Restorer
+    from nlrn.models import load, save
+    from nlrn.network import NLRN, NonLocalBlock
+    from nlrn.pixels.noise import estimate_sigma
     from nlrn.restore import denoise, upscale
 
 try:
@@ -18,24 +23,12 @@ try:
 except PackageNotFoundError:  # a checkout that was not installed: torch.hub uses it so
     __version__ = "0+checkout"
 
-_HOME = {
-    "NLRN": "network",
-    "Config": "network",
-    "ModelError": "models",
-    "NonLocalBlock": "network",
-    "denoise": "restore",
-    "estimate_sigma": "noise",
-    "list_models": "models",
-    "load": "models",
-    "save": "models",
-    "upscale": "restore",
-}
-
 __all__ = [
     "NLRN",
     "Config",
     "ModelError",
     "NonLocalBlock",
+    "Restorer",
     "__version__",
     "denoise",
     "estimate_sigma",
@@ -45,8 +38,20 @@ __all__ = [
     "upscale",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'nlrn' has no attribute {name!r}")
-    return getattr(import_module(f"nlrn.{_HOME[name]}"), name)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "NLRN": "nlrn.network",
+        "Config": "nlrn.config",
+        "ModelError": "nlrn.errors",
+        "NonLocalBlock": "nlrn.network",
+        "Restorer": "nlrn.inference.restorer",
+        "denoise": "nlrn.restore",
+        "estimate_sigma": "nlrn.pixels.noise",
+        "list_models": "nlrn.cards",
+        "load": "nlrn.models",
+        "save": "nlrn.models",
+        "upscale": "nlrn.restore",
+    },
+    others=("__version__",),
+)

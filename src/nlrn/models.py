@@ -16,39 +16,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from nlrn.cards import CARD, SHIPPED, TENSORS, list_models
+from nlrn.config import Config
+from nlrn.errors import ModelError
 from nlrn.files import write_json, write_whole
-from nlrn.network import NLRN, Config
-
-SHIPPED = Path(__file__).parent / "weights"
-DEFAULTS = {
-    ("denoise", 1): "denoise-gray-lite",
-    ("denoise", 3): "denoise-color-lite",
-    ("sr", 1): "sr-lite",
-    ("sr", 3): "sr-lite",
-}
-"""The model that serves a task, for gray images and for colour, where none is named."""
-TENSORS, CARD = "model.safetensors", "config.json"
-
-
-class ModelError(Exception):
-    """A model cannot be found, read or used; the message says which and what to do."""
-
-
-def list_models() -> dict[str, dict[str, Any]]:
-    """The cards of the models that ship with the package, by name."""
-    return {card.parent.name: json.loads(card.read_text()) for card in sorted(SHIPPED.glob(f"*/{CARD}"))}
-
-
-def task_of(name: str) -> str:
-    """What a model that ships is for: "denoise" or "sr".
-
-    Raises:
-        ModelError: there is no model of that name.
-    """
-    cards = list_models()
-    if name not in cards:
-        raise ModelError(f"{name}: no such model; the models that ship are {', '.join(cards)}")
-    return str(cards[name]["config"]["task"])
+from nlrn.network import NLRN
 
 
 def load(model: str | Path) -> NLRN:
@@ -60,6 +32,9 @@ def load(model: str | Path) -> NLRN:
 
     Raises:
         ModelError: there is no such model, it is not a safetensors file of an NLRN, or it does not match its hash.
+
+    >>> load("denoise-gray-lite").config.filters
+    64
     """
     path = Path(model)
     if (SHIPPED / model / TENSORS).is_file():
@@ -104,10 +79,19 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
         network: what to save.
         folder: is made where missing; files of the same names in it are replaced.
         card: what to say of the model beside its configuration: training, protocol, scores.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(load("denoise-gray-lite"), folder)
+    ...     load(folder).config == load("denoise-gray-lite").config
+    True
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    data = _packed(network)
+    data = _serialized(network)
     described = {
         "model_type": "nlrn",
         "config": asdict(network.config),
@@ -121,9 +105,9 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
 
 def fingerprint(network: NLRN) -> str:
     """The hash of a network's weights, the "sha256" of its card."""
-    return hashlib.sha256(_packed(network)).hexdigest()
+    return hashlib.sha256(_serialized(network)).hexdigest()
 
 
-def _packed(network: NLRN) -> bytes:
+def _serialized(network: NLRN) -> bytes:
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     return save_tensors(tensors, {"format": "pt"})  # Hugging Face's tools refuse files that do not say so

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from nlrn.web import uploads
 from nlrn.web.guard import Guard
 from nlrn.web.jobs import Job, JobCancelledError
-from nlrn.web.order import SCALES, order_of, whole_number
+from nlrn.web.order import order_of, whole_number
 from nlrn.web.refused import RefusedError
 from nlrn.web.sessions import Entry, Session, Studio
 
@@ -99,14 +99,8 @@ class _Answers:
         return FileResponse(_STATIC / "index.html", media_type="text/html; charset=utf-8")
 
     async def about(self, request: Request) -> Response:
-        """What the page offers; waits until that is loaded."""
-        models = await self.studio.models()
-        from nlrn.models import DEFAULTS
-
-        defaults: dict[str, dict[str, str]] = {}
-        for (task, channels), name in DEFAULTS.items():
-            defaults.setdefault(task, {})["gray" if channels == 1 else "colour"] = name
-        return JSONResponse({"models": models.cards(), "defaults": defaults, "scales": SCALES})
+        """What the page offers."""
+        return JSONResponse(self.studio.offers)
 
     async def begin(self, request: Request) -> Response:
         token, _ = self.studio.begin()
@@ -174,7 +168,7 @@ class _Answers:
         """Begin to restore whole pictures."""
         session, value = self._session(request), await _json(request)
         order, entries = order_of(value.get("order")), _entries(session, value)
-        await self._check_model(order.task, order.model)
+        (await self.studio.models()).check(order)
         for entry in entries:
             if entry.opened is None:
                 raise RefusedError(entry.refused or f"{entry.name} is not read yet.", 409)
@@ -221,22 +215,21 @@ class _Answers:
         page = _page(entry, whole_number({"page": 0, **value}, "page", 0, 1 << 20))
         if region[2] * region[3] > _LARGEST_PIECE:
             raise RefusedError("This part is too large to be looked at quickly: restore the whole.")
-        await self._check_model(order.task, order.model)
+        (await self.studio.models()).check(order)
         pieces = self.studio.pieces
         job = Job(region[2] * region[3], lambda progress: pieces().restore(page, region, order))
         return await self._looked(request, session, "piece", job)
 
     async def looks(self, request: Request) -> Response:
         """What the network looks at when it restores a pixel, as PNG; ends with the request."""
-        from nlrn.web.work import explained
-
         session, entry = self._entry(request)
         value = await _json(request)
         order = order_of(value.get("order"))
         x, y = (whole_number(value, axis, 0, 1 << 30) for axis in ("x", "y"))
         page = _page(entry, whole_number({"page": 0, **value}, "page", 0, 1 << 20))
-        await self._check_model(order.task, order.model)
-        job = Job(1 << 16, lambda progress: explained(page, x, y, order, self.studio.loaded()))
+        (await self.studio.models()).check(order)
+        pieces = self.studio.pieces
+        job = Job(1 << 16, lambda progress: pieces().explain(page, x, y, order))
         return await self._looked(request, session, "looks", job)
 
     async def result(self, request: Request) -> Response:
@@ -278,11 +271,6 @@ class _Answers:
     def _entry(self, request: Request) -> tuple[Session, Entry]:
         session = self._session(request)
         return session, session.entry(request.path_params["id"])
-
-    async def _check_model(self, task: str, name: str | None) -> None:
-        models = await self.studio.models()
-        if name is not None:
-            models.get(name, task)
 
     async def _in_thread(self, action: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._threads, action)

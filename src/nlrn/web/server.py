@@ -6,13 +6,15 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nlrn.errors import UsageError, needs
 from nlrn.web.uploads import private_folder
 
 if TYPE_CHECKING:
+    from nlrn.network import NLRN
     from nlrn.web.work import Models
 
 ADDRESS = "127.0.0.1"
@@ -28,22 +30,26 @@ def serve(*, port: int, models: Sequence[str] = (), device: str = "auto", browse
         browser: whether to open the page.
 
     Raises:
-        UsageError: Starlette or uvicorn is not installed, or the port is taken.
+        UsageError: what the extra ``web`` brings is not installed, or the port is taken.
         ModelError: one of the models cannot be loaded.
         ValueError: the device is not there.
     """
-    try:
+    with needs("web"):
         import uvicorn
 
         from nlrn.web.app import application
-        from nlrn.web.sessions import Studio
-    except ModuleNotFoundError as error:
-        from nlrn.batch import UsageError
+    from nlrn.web.offers import offers
+    from nlrn.web.sessions import Studio
 
-        raise UsageError(f"the page needs {error.name}; install nlrn[web]") from None
-    make = _models(models, device)
+    own = _own(models, device)
+
+    def make() -> "Models":
+        from nlrn.web.work import Models
+
+        return Models(own, device)
+
     with _listening(port) as listening, private_folder() as folder:
-        studio = Studio(folder, make)
+        studio = Studio(folder, make, offers(own))
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
         # a page that is open keeps a connection, which must not hold up the end
         server = uvicorn.Server(
@@ -73,25 +79,17 @@ def _listening(port: int) -> Iterator[socket.socket]:
         try:
             listening.bind((ADDRESS, port))
         except (OSError, OverflowError) as error:
-            from nlrn.batch import UsageError
-
             raise UsageError(f"port {port} cannot be used ({error}); choose another with --port") from None
         listening.listen()
         yield listening
 
 
-def _models(names: Sequence[str], device: str) -> "Callable[[], Models]":
-    """Makes the models that the page offers: later, in a thread, unless something may be wrong with them."""
-
-    def make() -> "Models":
-        from nlrn.device import choose_device
-        from nlrn.models import load
-        from nlrn.web.work import Models
-
-        place = choose_device(device)
-        return Models({Path(name).name: load(name).to(place) for name in names}, device)
-
+def _own(names: Sequence[str], device: str) -> "dict[str, NLRN]":
+    """The networks of these files and folders; what is wrong with them, or with the device, is said at once."""
     if not names and device in ("auto", "cpu"):
-        return make
-    made = make()  # seconds before the page is there, but what is wrong is said at once
-    return lambda: made
+        return {}  # without the seconds that torch needs to be loaded
+    from nlrn.device import choose_device
+    from nlrn.models import load
+
+    place = choose_device(device)
+    return {Path(name).name: load(name).to(place) for name in names}

@@ -142,10 +142,12 @@ class Studio:
     Args:
         folder: where files are kept.
         models: makes the models that are offered; takes seconds, so that it runs after the page is there.
+        offers: what the page says of them.
     """
 
-    def __init__(self, folder: Path, models: "Callable[[], Models]") -> None:
+    def __init__(self, folder: Path, models: "Callable[[], Models]", offers: dict[str, Any]) -> None:
         self.folder = folder
+        self.offers = offers
         self.sessions: dict[str, Session] = {}
         # reading, what is looked at, and whole pictures do not wait for one another
         self.reading, self.looking, self.restoring = Lane("reading"), Lane("looking"), Lane("restoring")

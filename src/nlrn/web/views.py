@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from nlrn.kinds import full_scale
+from nlrn.pixels.arrays import full_scale
 
 LONGEST = 2048
 """The longest side of what is shown at once; larger pictures are shown reduced by a whole number."""

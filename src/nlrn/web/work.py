@@ -1,25 +1,26 @@
 """What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import torch
 
 from nlrn import images
-from nlrn.color import Planes
-from nlrn.explain import explain
-from nlrn.heatmaps import draw
+from nlrn.cards import list_models
+from nlrn.errors import UserError
+from nlrn.explanation.attention import explain
+from nlrn.explanation.heatmaps import draw
 from nlrn.images import ImageFileError, Picture
-from nlrn.kinds import colours_of, full_scale
-from nlrn.models import DEFAULTS, list_models
+from nlrn.inference.restorer import Options, Restorer
+from nlrn.inference.tiles import make_plan
 from nlrn.network import NLRN
-from nlrn.noise import estimate_sigma
-from nlrn.restore import denoise, ready, upscale
+from nlrn.pixels.arrays import colours_of, full_scale, in_units_of
+from nlrn.pixels.levels import STRONGEST, WEAKEST, estimated_sigma
+from nlrn.tasks import TASKS
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
 
@@ -30,7 +31,8 @@ Region = tuple[int, int, int, int]
 NEGLIGIBLE = 1.0
 """An estimated noise level below this, where white is 255, is left alone by ``nlrn denoise``."""
 _SEEN_AROUND = 16  # pixels that the network sees around a piece: those beyond hardly show in it
-_PIECES_KEPT = 256
+_KEPT_BYTES = 256 << 20
+_RESTORERS_KEPT = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +69,7 @@ class Models:
     def __init__(self, own: Mapping[str, NLRN] | None = None, device: str = "auto") -> None:
         self._own = dict(own or {})
         self.device = device
-        self._cards: dict[str, dict[str, Any]] = list_models()
-        self._tasks = {name: str(card["config"]["task"]) for name, card in self._cards.items()}
+        self._tasks = {name: str(card["config"]["task"]) for name, card in list_models().items()}
         self._tasks.update({name: network.config.task for name, network in self._own.items()})
         self.speeds: dict[tuple[str, bool], float] = {}
         """Pixels a second, counted in the result, as last measured, by model and whether the picture has colours."""
@@ -79,54 +80,27 @@ class Models:
 
     def chosen(self, order: Order, pixels: np.ndarray) -> str:
         """The name of the model that an order means for a picture."""
-        return order.model or DEFAULTS[order.task, colours_of(pixels)]
+        return order.model or TASKS[order.task].defaults[colours_of(pixels)]
+
+    def check(self, order: Order) -> None:
+        """Raise a RefusedError if the page has no model of the name in an order for its task."""
+        if order.model is not None and order.model not in self.names(order.task):
+            raise RefusedError("There is no such model on this page: choose one from the list.")
+
+    def restorer(self, order: Order) -> Restorer:
+        """What carries an order out. It has buffers of its own, and works for one thread at a time.
+
+        Raises:
+            RefusedError: the page has no such model for the task.
+        """
+        self.check(order)
+        model = None if order.model is None else self._own.get(order.model, order.model)
+        return Restorer(order.task, Options(model, order.ensemble, self.device))
 
     def speed(self, opened: Opened, order: Order) -> float | None:
         """Pixels a second, counted in the result, as last measured for such a picture."""
         pixels = opened.pages[0].picture.pixels
         return self.speeds.get((self.chosen(order, pixels), colours_of(pixels) > 1))
-
-    def get(self, name: str, task: str) -> NLRN | str:
-        """The network of that name, or its name where it ships.
-
-        Raises:
-            RefusedError: the page offers no such model for the task.
-        """
-        if name not in self.names(task):
-            raise RefusedError("There is no such model on this page: choose one from the list.")
-        return self._own.get(name, name)
-
-    def network(self, name: str, task: str) -> NLRN:
-        """The network of that name, on its device."""
-        found = self.get(name, task)
-        return ready(found, task, self.device)
-
-    def cards(self) -> list[dict[str, Any]]:
-        """What the page says of each model."""
-        return [
-            {"name": name, "task": task, **_described(self._cards.get(name) or _card(self._own[name]))}
-            for name, task in self._tasks.items()
-        ]
-
-
-def _card(network: NLRN) -> dict[str, Any]:
-    config = {"task": network.config.task, "channels": network.config.channels, "own": True}
-    return {"config": config, "parameters": sum(p.numel() for p in network.parameters())}
-
-
-def _described(card: dict[str, Any]) -> dict[str, Any]:
-    config = card["config"]
-    colours = "gray" if config["channels"] == 1 and config["task"] == "denoise" else "colour"
-    small = card["parameters"] < 200_000
-    if "own" in config:
-        good = "Your own model."
-    elif config["task"] == "sr":
-        good = "Gray and colour pictures that came small and clean. "
-        good += "The quick one." if small else "The sharper one, and slower."
-    else:
-        good = "Colour photographs. " if colours == "colour" else "Gray pictures: scans, microscopy, film. "
-        good += "The quick one." if small else "The better one, and slower by far."
-    return {"parameters": card["parameters"], "colours": colours, "good": card.get("good_for", good)}
 
 
 def open_picture(path: Path, place: Path) -> Opened:
@@ -145,10 +119,17 @@ def open_picture(path: Path, place: Path) -> Opened:
     pages: list[Page] = []
     while pictures:
         picture = pictures.pop(0)  # not all of them in memory twice
-        sigma = _estimate(picture.pixels)
+        sigma = _estimated(picture.pixels)
         kept = keep(picture.pixels, place / f"page-{len(pages)}.npy")
         pages.append(Page(replace(picture, pixels=kept), sigma))
     return Opened(path.name, pages)
+
+
+def _estimated(pixels: np.ndarray) -> float:
+    deep = pixels[..., None] if pixels.ndim == 2 else pixels
+    if deep.shape[2] in (2, 4) and not deep[..., -1].any():
+        return 0.0  # there is nothing to be seen
+    return estimated_sigma(deep)
 
 
 def keep(pixels: np.ndarray, path: Path) -> np.ndarray:
@@ -161,17 +142,48 @@ def keep(pixels: np.ndarray, path: Path) -> np.ndarray:
 def restore(page: Page, order: Order, models: Models, progress: Progress | None = None) -> np.ndarray:
     """A whole picture restored, as the command line does it.
 
+    Args:
+        progress: called with what is done and all there is to do, every few seconds at most; what it raises ends
+            the work.
+
     Raises:
         RefusedError: the order cannot be carried out.
     """
-    pixels = page.picture.pixels
-    name = models.chosen(order, pixels)
+    pixels = np.asarray(page.picture.pixels)
     started = time.perf_counter()
-    restored = _restored(np.asarray(pixels), order, models, order.sigma, progress)
-    if order.task == "sr" or (order.sigma or page.sigma) >= NEGLIGIBLE:
-        count = restored.shape[0] * restored.shape[1]
-        models.speeds[name, colours_of(pixels) > 1] = count / max(1e-6, time.perf_counter() - started)
+    restorer = models.restorer(order)
+    if progress is not None:
+        progress = _by_steps(restorer, order, pixels, progress)
+    restored = _restored(restorer, pixels, order, order.sigma, progress)
+    key = models.chosen(order, pixels), colours_of(pixels) > 1
+    models.speeds[key] = restored.shape[0] * restored.shape[1] / max(1e-6, time.perf_counter() - started)
     return restored
+
+
+def _by_steps(restorer: Restorer, order: Order, pixels: np.ndarray, progress: Progress) -> Progress:
+    """A progress of pieces, between which the steps of the network are told too: a large piece takes minutes."""
+    network = restorer.network(colours_of(pixels))
+    factor = order.scale if order.task == "sr" else 1
+    height, width = pixels.shape[0] * factor, pixels.shape[1] * factor
+    plan = make_plan(network.config, height, width, device=network.device, precision=network.dtype)
+    planes = 3 if order.task == "denoise" and network.config.channels < colours_of(pixels) else 1
+    runs = planes * (8 if order.ensemble else 1)
+    done, steps = 0, 0
+
+    def on_step(step: int, of: int) -> None:
+        nonlocal steps
+        steps += 1
+        piece = plan.tile_height * plan.tile_width * min(1.0, steps / (of * runs))
+        with torch.inference_mode(False):  # another job may load its network in between
+            progress(min(done + int(piece), height * width), height * width)
+
+    def on_piece(now: int, total: int) -> None:
+        nonlocal done, steps
+        done, steps = now, 0
+        progress(now, total)
+
+    network.on_step = on_step
+    return on_piece
 
 
 def is_gray(page: Page) -> bool:
@@ -218,7 +230,7 @@ class Pieces:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
-        self._lock = threading.Lock()
+        self._restorers: OrderedDict[Order, Restorer] = OrderedDict()
 
     def restore(self, page: Page, region: Region, order: Order) -> np.ndarray:
         """A part of a picture restored, nearly as in the whole.
@@ -234,14 +246,12 @@ class Pieces:
         if why_nothing(page, order) is not None:
             return original
         key = (id(page), region, replace(order, strength=1.0))
-        with self._lock:
-            restored = self._kept.pop(key, None)
+        restored = self._kept.pop(key, None)
         if restored is None:
-            restored = self._computed(page, region, replace(order, strength=1.0))
-        with self._lock:
-            self._kept[key] = restored
-            while len(self._kept) > _PIECES_KEPT:
-                self._kept.popitem(last=False)
+            restored = self._computed(page, region, order)
+        self._kept[key] = restored
+        while sum(piece.nbytes for piece in self._kept.values()) > _KEPT_BYTES:
+            self._kept.popitem(last=False)
         return blended(original, restored, order.strength) if order.task == "denoise" else restored
 
     def _computed(self, page: Page, region: Region, order: Order) -> np.ndarray:
@@ -250,10 +260,33 @@ class Pieces:
         first_row, first_col = max(0, top - _SEEN_AROUND), max(0, left - _SEEN_AROUND)
         seen = np.asarray(pixels[first_row : top + height + _SEEN_AROUND, first_col : left + width + _SEEN_AROUND])
         sigma = page.sigma if order.sigma is None else order.sigma
-        restored = _restored(seen, order, self._models, min(sigma, 75.0), None)
+        restored = _restored(self._restorer(order), seen, replace(order, strength=1.0), min(sigma, STRONGEST), None)
         factor = order.scale if order.task == "sr" else 1
         row, col = (top - first_row) * factor, (left - first_col) * factor
         return restored[row : row + height * factor, col : col + width * factor].copy()
+
+    def _restorer(self, order: Order) -> Restorer:
+        key = Order(order.task, order.model, ensemble=order.ensemble)
+        restorer = self._restorers.pop(key, None) or self._models.restorer(order)
+        self._restorers[key] = restorer
+        if len(self._restorers) > _RESTORERS_KEPT:
+            self._restorers.popitem(last=False)
+        return restorer
+
+    def explain(self, page: Page, x: int, y: int, order: Order) -> np.ndarray:
+        """The heat maps of a pixel, as one picture.
+
+        Raises:
+            RefusedError: the pixel lies outside of the picture, or the model has no neighbourhood to show.
+        """
+        pixels = page.picture.pixels
+        network = self._restorer(order).network(colours_of(pixels)).network
+        sigma = page.sigma if order.sigma is None else order.sigma
+        level = in_units_of(pixels.dtype, 0.0 if sigma < WEAKEST else min(sigma, STRONGEST))
+        try:
+            return draw(explain(network, pixels, x, y, sigma=level, scale=order.scale))
+        except ValueError as error:
+            raise RefusedError(_sentence(error), 422) from None
 
 
 def blended(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
@@ -270,55 +303,22 @@ def blended(original: np.ndarray, restored: np.ndarray, strength: float) -> np.n
     return out
 
 
-def explained(page: Page, x: int, y: int, order: Order, models: Models) -> np.ndarray:
-    """The heat maps of a pixel, as one picture.
-
-    Raises:
-        RefusedError: the pixel lies outside of the picture, or the model has no neighbourhood to show.
-    """
-    pixels = page.picture.pixels
-    network = models.network(models.chosen(order, pixels), order.task)
-    sigma = page.sigma if order.sigma is None else order.sigma
-    level = sigma * full_scale(pixels.dtype) / 255
-    try:
-        return draw(explain(network, pixels, x, y, sigma=level, scale=order.scale))
-    except ValueError as error:
-        raise RefusedError(_sentence(error), 422) from None
-
-
 def _restored(
-    pixels: np.ndarray, order: Order, models: Models, sigma: float | None, progress: Progress | None
+    restorer: Restorer, pixels: np.ndarray, order: Order, sigma: float | None, progress: Progress | None
 ) -> np.ndarray:
-    axis = None if pixels.ndim == 2 else -1
-    model = None if order.model is None else models.get(order.model, order.task)
-    how: dict[str, Any] = {
-        "channel_axis": axis,
-        "model": model,
-        "device": models.device,
-        "ensemble": order.ensemble,
-        "progress": progress,
-    }
+    """[H, W] or [H, W, C] to as many axes."""
+    deep = pixels[..., None] if pixels.ndim == 2 else pixels
     try:
         if order.task == "sr":
-            return upscale(pixels, order.scale, **how)
-        level = None if sigma is None else sigma * full_scale(pixels.dtype) / 255
-        return blended(pixels, denoise(pixels, level, **how), order.strength)
-    except ValueError as error:
+            restored = restorer.upscale(deep, order.scale, progress)
+        else:
+            restored = restorer.denoise(deep, in_units_of(pixels.dtype, sigma), progress)
+            restored = blended(deep, restored, order.strength)
+    except (ValueError, UserError) as error:
         raise RefusedError(_sentence(error), 422) from None
+    return restored[..., 0] if pixels.ndim == 2 else restored
 
 
 def _sentence(error: Exception) -> str:
     words = str(error)
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
-
-
-def _estimate(pixels: np.ndarray) -> float:
-    """The noise that ``nlrn denoise`` reports, where white is 255."""
-    deep = pixels[..., None] if pixels.ndim == 2 else pixels
-    colours = colours_of(pixels)
-    planes = Planes(colours, colours)  # as the default models see it
-    seen = deep[..., -1] > 0 if deep.shape[2] in (2, 4) else None
-    if seen is not None and not seen.any():
-        return 0.0
-    levels = [estimate_sigma(planes.one(deep, i), seen) / gain for i, gain in enumerate(planes.gains)]
-    return float(np.mean(levels)) * 255 / full_scale(pixels.dtype)

@@ -5,15 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nlrn.errors import ModelError, UsageError
 from nlrn.images import SUFFIXES, ImageFileError
-from nlrn.models import ModelError
 
 _JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 """Folders that operating systems and storage devices leave among photographs, in small letters."""
-
-
-class UsageError(Exception):
-    """What was asked for makes no sense; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from nlrn import models
+from nlrn import cards, models
 from nlrn.device import choose_precision, name_of
-from nlrn.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
+from nlrn.evaluation.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
+from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
+from nlrn.evaluation.report import Report, as_json, cell, from_json, without
+from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.restorer import ready, restore
 from nlrn.network import NLRN
-from nlrn.published import OVERLAPS, Score, published, set_name
-from nlrn.report import Report, as_json, cell, from_json, without
-from nlrn.restore import ready, restore
+from nlrn.tasks import TASKS
 
-LEVELS: dict[str, tuple[int, ...]] = {"denoise": (15, 25, 50), "sr": (2, 3, 4)}
 _SIDE = 512  # of the image whose seconds are told
 
 
@@ -68,8 +69,8 @@ def evaluate_all(
     known = {(r.model, r.data, r.weights, r.precision): r for r in earlier}
     reports: list[Report] = []
     speeds: list[Speed] = []
-    for name in only or models.list_models():
-        network = ready(name, models.task_of(name), device)
+    for name in only or cards.list_models():
+        network = ready(name, cards.task_of(name), device)
         half = choose_precision(precision, network.tail.weight.device)
         ways: list[tuple[str, dict[str, Any]]] = [(name, {})]
         if ensemble:
@@ -77,7 +78,7 @@ def evaluate_all(
         if stride:
             ways.append((f"{name}, patches {stride} apart", {"stride": stride}))
         evaluate = evaluate_denoise if network.config.task == "denoise" else evaluate_sr
-        weights, levels = models.fingerprint(network), LEVELS[network.config.task]
+        weights, levels = models.fingerprint(network), TASKS[network.config.task].levels
         for folder in _sets(data, network):
             for called, how in ways:
                 key = (called, set_name(folder.name), weights, name_of(half))
@@ -111,7 +112,7 @@ def _speed(name: str, network: NLRN, precision: torch.dtype) -> Speed:
 
 def _timed(network: NLRN, image: torch.Tensor, precision: torch.dtype) -> float:
     start = time.perf_counter()
-    restore(network, image, 25 / 255, precision=precision)
+    restore(FusedNLRN(network, precision), image, 25 / 255)
     return time.perf_counter() - start
 
 
@@ -141,8 +142,8 @@ def to_markdown(tables: Tables) -> str:
 
 
 def _set_lines(task: str, data: str, channels: int, reports: Sequence[Report]) -> Iterator[str]:
-    levels = LEVELS[task]
-    shown = [f"sigma {level}" if task == "denoise" else f"x{level}" for level in levels]
+    levels = TASKS[task].levels
+    shown = [TASKS[task].unit.format(level) for level in levels]
     yield f"| {data}{', colour' if channels == 3 else ''} | parameters | {' | '.join(shown)} |"
     yield "|---|---|" + "---|" * len(levels)
     for row in published(task, data, channels):

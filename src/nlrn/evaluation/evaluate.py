@@ -25,16 +25,17 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from nlrn.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 from nlrn.device import name_of
+from nlrn.evaluation.metrics import psnr, shave, ssim
+from nlrn.evaluation.patches import restore_by_patches
+from nlrn.evaluation.published import set_name
+from nlrn.evaluation.report import ImageScore, Report, Result
 from nlrn.images import SUFFIXES, ImageFileError, read
-from nlrn.metrics import psnr, shave, ssim
+from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.restorer import restore
 from nlrn.models import fingerprint
 from nlrn.network import NLRN
-from nlrn.patches import restore_by_patches
-from nlrn.published import set_name
-from nlrn.report import ImageScore, Report, Result
-from nlrn.restore import restore
+from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 
 _SMALLEST = 11  # the window of SSIM
 
@@ -89,13 +90,27 @@ def evaluate_denoise(
             raise ValueError(f"sigma must be above 0 and at most 255 grey levels, not {sigma:g}")
 
     def case(path: Path, sigma: float) -> _Case:
-        original = _gray(_read(path)) if model.config.channels == 1 else _read(path).expand(3, -1, -1)
-        _check_size(path, original, 0)
-        noisy = add_noise(original, sigma / 255, noise_seed(path.name, sigma))
+        noisy, original = noisy_case(model.config.channels, path, sigma)
         return _Case(noisy, sigma / 255, original, 0)
 
     run = _restorer(model, ensemble, stride, precision)
     return _evaluate("denoise", model, folder, sigmas, case, run, name, precision, console)
+
+
+def noisy_case(channels: int, path: Path, sigma: float) -> tuple[Tensor, Tensor]:
+    """A test image with its noise, and without: both [C, H, W] float64 in [0, 1], the first not clipped.
+
+    Args:
+        channels: 1 takes the luma of a colour image, 3 shows a gray one in three channels.
+        path: an image of 8 bit.
+        sigma: in grey levels.
+
+    Raises:
+        EvaluationError: the image cannot be used.
+    """
+    original = _gray(_read(path)) if channels == 1 else _read(path).expand(3, -1, -1)
+    _check_size(path, original, 0)
+    return add_noise(original, sigma / 255, noise_seed(path.name, sigma)), original
 
 
 def evaluate_sr(
@@ -187,7 +202,7 @@ def _score(path: Path, case: _Case, run: _Restore) -> ImageScore:
 
 def _restorer(model: NLRN, ensemble: bool, stride: int | None, precision: torch.dtype) -> _Restore:
     if stride is None:
-        return partial(restore, model, ensemble=ensemble, precision=precision)
+        return partial(restore, FusedNLRN(model, precision), ensemble=ensemble)
     if ensemble:
         raise ValueError("the ensemble works on whole images; it cannot be combined with patches")
     return partial(restore_by_patches, model, stride=stride, precision=precision)

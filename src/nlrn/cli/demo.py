@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
 from nlrn import images
-from nlrn.batch import UsageError
-from nlrn.degrade import add_noise, resize_bicubic, round_8bit
-from nlrn.metrics import psnr, ssim
+from nlrn.errors import needs
+from nlrn.evaluation.metrics import psnr, ssim
+from nlrn.pixels.degrade import add_noise, resize_bicubic, round_8bit
 from nlrn.restore import denoise, upscale
 
 _SIGMA, _SCALE, _SEED = 25, 3, 0
@@ -26,10 +26,8 @@ def run_demo(folder: Path) -> None:
     Raises:
         UsageError: scikit-image is not installed.
     """
-    try:
+    with needs("demo"):
         from skimage import data
-    except ModuleNotFoundError as error:
-        raise UsageError("the demo takes its photograph from scikit-image; install nlrn[demo]") from error
     folder.mkdir(parents=True, exist_ok=True)
     clean: np.ndarray = data.chelsea()[:, : 451 // 12 * 12]  # type: ignore[no-untyped-call]  # scikit-image's is untyped
     tensor = torch.from_numpy(clean).permute(2, 0, 1).double() / 255

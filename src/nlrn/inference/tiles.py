@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from nlrn.inference import bytes_per_pixel
-from nlrn.memory import budget
-from nlrn.network import Config
+from nlrn.config import Config
+from nlrn.inference.fused import bytes_per_pixel
+from nlrn.inference.memory import budget
 
 _CPU = torch.device("cpu")
 _MAX_HALO = 64  # of what the network sees as pixels
@@ -30,8 +31,9 @@ _Tile = tuple[slice, slice]
 
 def reach(config: Config) -> int:
     """How far an input pixel can be from the output pixels that it has a part in: the receptive field's radius."""
-    blocks = len(range(0, config.steps, config.every)) if config.every else 0
-    return (2 + 2 * config.steps + blocks * (config.window // 2)) * config.unshuffle + config.unshuffle - 1
+    return (
+        (2 + 2 * config.steps + len(config.blocks) * (config.window // 2)) * config.unshuffle + config.unshuffle - 1
+    )
 
 
 @dataclass(frozen=True)
@@ -136,25 +138,43 @@ def _cut(area: _Tile, height: int, width: int) -> Iterator[_Tile]:
         yield slice(top, min(top + height, rows.stop)), slice(left, min(left + width, cols.stop))
 
 
-def sweep(
+class Given(NamedTuple):
+    """A part of an image before it is restored."""
+
+    seen: Tensor
+    """[B, C, h, w] in [0, 1]: the images, or planes of one, that go through the network."""
+    beside: Tensor
+    """[..., h, w]: what else is known of that part, for whoever puts the result together."""
+
+
+class Piece(NamedTuple):
+    """A part of an image that is restored."""
+
+    rows: slice
+    cols: slice
+    restored: Tensor
+    """[B, C, h, w], on the CPU."""
+    beside: Tensor
+    """[..., h, w] as it was given."""
+
+
+def pieces(
     run: Run,
     plan: Plan,
-    read: Callable[[slice, slice], Tensor],
-    write: Callable[[slice, slice, Tensor], None],
+    read: Callable[[slice, slice], Given],
     sigma: Tensor | None,
     *,
     ensemble: bool = False,
     progress: Progress | None = None,
-) -> None:
-    """Run a network over an image that is read and written piece by piece.
+) -> Iterator[Piece]:
+    """Run a network over an image that is read piece by piece; yields the restored pieces.
 
     Where memory runs out all the same, the tiles that are not done yet are halved and the work goes on.
 
     Args:
         run: the network, on the device of the plan.
         plan: from :func:`make_plan`.
-        read: given rows and columns of the image, returns them as [B, C, h, w] in [0, 1].
-        write: takes rows, columns and the restored [B, C, h, w], on the CPU.
+        read: gives some rows and columns of the image; asked once for each piece.
         sigma: noise level for each of the B, in the same units.
         ensemble: mean over the eight flips and turns of each tile.
 
@@ -169,12 +189,14 @@ def sweep(
         rows, cols = waiting[0]
         seen_rows, seen_cols = plan.seen(rows, cols)
         try:
-            restored = _restored(run, plan, read(seen_rows, seen_cols), sigma, ensemble)
+            given = read(seen_rows, seen_cols)
+            restored = _restored(run, plan, given.seen, sigma, ensemble)
         except (torch.OutOfMemoryError, MemoryError) as error:
             waiting = deque(_halved(waiting, plan.unit, error))
             continue
         top, left = rows.start - seen_rows.start, cols.start - seen_cols.start
-        write(rows, cols, restored[..., top : top + rows.stop - rows.start, left : left + cols.stop - cols.start])
+        inside = (..., slice(top, top + rows.stop - rows.start), slice(left, left + cols.stop - cols.start))
+        yield Piece(rows, cols, restored[inside], given.beside[inside])
         waiting.popleft()
         done += (rows.stop - rows.start) * (cols.stop - cols.start)
         if progress:

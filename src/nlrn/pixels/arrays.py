@@ -40,6 +40,15 @@ def full_scale(dtype: np.dtype[Any]) -> float:
     raise ValueError(f"images must be uint8, uint16 or floating point in [0, 1], not {dtype}")
 
 
+def in_units_of(dtype: np.dtype[Any], sigma: float | None) -> float | None:
+    """A noise level where white is 255, in the units of images of a dtype; None stays None.
+
+    >>> in_units_of(np.dtype(np.uint16), 25)
+    6425.0
+    """
+    return None if sigma is None else sigma / 255 * full_scale(dtype)
+
+
 def for_any(image: AnyImage, channel_axis: int | None, restored: Callable[[np.ndarray], np.ndarray]) -> AnyImage:
     """Apply what works on [H, W, C] to whatever kind of image came in."""
     if isinstance(image, Image.Image):

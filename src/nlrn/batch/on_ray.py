@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nlrn import images
-from nlrn.attempts import Attempts
-from nlrn.images import remove_parts
-from nlrn.jobs import Done, Job, UsageError, reason_of
-from nlrn.recipe import Recipe, count_pixels, save
+from nlrn.batch.attempts import Attempts
+from nlrn.batch.jobs import Done, Job, reason_of
+from nlrn.batch.recipe import Recipe, count_pixels, save
+from nlrn.errors import needs
+from nlrn.files import remove_parts
 
 _ATTEMPTS = 4
 """How often an image may cost a worker its life. Ray alone would let one that takes all memory go on for ever."""
@@ -30,11 +31,9 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
         ModelError: the model cannot be loaded, or is made for another task.
         ValueError: the device is not there.
     """
-    try:
+    with needs("ray"):
         import ray
         import ray.data
-    except ModuleNotFoundError as error:
-        raise UsageError(f"the engine ray needs {error.name}; install nlrn[ray]") from error
     recipe = replace(recipe, model=_absolute(recipe.model))
     absolute = [Job(Path(os.path.abspath(job.source)), Path(os.path.abspath(job.target))) for job in jobs]
     mine = not ray.is_initialized()

@@ -4,22 +4,22 @@ The network's own forward pass runs on the part of the image that has an influen
 once with propagation switched the other way, and the queries and keys that each block hands on give the weights.
 """
 
-import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn.color import Planes, fill_transparent
+from nlrn.config import Config
 from nlrn.correlation import Carried
-from nlrn.degrade import resize_bicubic, rgb_to_ycbcr
-from nlrn.kinds import full_scale, to_tensor
-from nlrn.memory import MOST
-from nlrn.network import NLRN, Config
-from nlrn.noise import estimate_sigma
-from nlrn.tiles import reach
+from nlrn.inference.memory import MOST
+from nlrn.inference.tiles import reach
+from nlrn.network import NLRN
+from nlrn.pixels.arrays import colours_of, to_tensor
+from nlrn.pixels.color import Planes, fill_transparent
+from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr
+from nlrn.pixels.levels import noise_levels
 
 # input pixels around a piece of which the bicubic enlargement and the filling of transparent pixels see something
 _MARGIN = 8
@@ -83,7 +83,7 @@ def explain(
     if not config.every:
         raise ValueError("this network has no non-local block, so there is no neighbourhood to show")
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    colours = 1 if pixels.shape[2] <= 2 else 3
+    colours = colours_of(pixels)
     factor = scale if config.task == "sr" else 1
     radius = -(-_radius(config) // factor) + _MARGIN
     rows, cols = (
@@ -102,7 +102,8 @@ def explain(
         shown = to_tensor(pixels[rows, cols, :colours])
         planes = Planes(colours, config.channels)
         seen = planes.split(shown)[:1]
-        level = _noise_level(pixels, planes, sigma)
+        found = noise_levels(pixels, planes, sigma)
+        level = float(np.mean(found)) if planes.together else found[0]
     row, col = ((at - part.start) * factor + factor // 2 for at, part in ((y, rows), (x, cols)))
     image = shown[0] if colours == 1 else shown.permute(1, 2, 0)
     return Explanation(
@@ -128,10 +129,6 @@ def attention_at(
         sigma: noise level, in the units of the image.
         propagate: whether steps add the correlation of earlier ones; default what the network was trained with.
     """
-    # a twin with the same tensors: the network itself may be at work in another thread
-    twin = copy.copy(network)
-    if propagate is not None:
-        twin.config = replace(network.config, propagate=propagate)
     side = network.config.unshuffle
     rows, cols = (
         _around(at // side, network.config.window // 2, -(-size // side))
@@ -141,20 +138,15 @@ def attention_at(
         slice(part.start * side, min(part.stop * side, size))
         for part, size in ((rows, image.shape[2]), (cols, image.shape[3]))
     )
+    seen = image.to(network.device, torch.float32)
+    carried_on = network.config.propagate if propagate is None else propagate
     found = []
-
-    def watched(t: int, *arguments: object) -> object:
-        state = NLRN._step(twin, t, *arguments)  # type: ignore[arg-type]  # what the forward pass hands it
-        if t % network.config.every == 0 and state.carried is not None:
+    for t, state in enumerate(network.states(seen, sigma, propagate=carried_on)):
+        if t in network.config.blocks and state.carried is not None:
             weights = _weights(network, state.carried, row // side, col // side, rows, cols)
             # a square that the network saw as one pixel shares its weight among its pixels
             weights = (weights / side**2).repeat(side, 0).repeat(side, 1)
             found.append(Attention(t + 1, weights[: _length(shown[0]), : _length(shown[1])], *shown))
-        return state
-
-    twin._step = watched  # type: ignore[assignment, method-assign]
-    device = network.tail.weight.device
-    twin(image.to(device, torch.float32), sigma)
     return found
 
 
@@ -171,9 +163,8 @@ def _weights(network: NLRN, carried: Carried, row: int, col: int, rows: slice, c
 
 def _radius(config: Config) -> int:
     """How far around a pixel the network has to run: its reach, as far as the working memory goes."""
-    blocks = len(range(0, config.steps, config.every)) if config.every else 0
     # float32: the definition holds about ten images of features, beside the queries and keys of all steps
-    side = math.isqrt(MOST // (4 * (10 * config.filters + 4 * blocks * config.embedding)))
+    side = math.isqrt(MOST // (4 * (10 * config.filters + 4 * len(config.blocks) * config.embedding)))
     return min(reach(config), (side * config.unshuffle - 1) // 2)
 
 
@@ -184,12 +175,3 @@ def _length(part: slice) -> int:
 def _around(at: int, radius: int, size: int) -> slice:
     """The pixels within a radius along one axis, clipped at the border."""
     return slice(max(0, at - radius), min(size, at + radius + 1))
-
-
-def _noise_level(pixels: np.ndarray, planes: Planes, sigma: float | None) -> float:
-    """The noise in what the network sees, in units of [0, 1]."""
-    full = full_scale(pixels.dtype)
-    if sigma is not None:
-        return float(planes.gains[0] * sigma / full)
-    seen = range(len(planes.gains) if planes.together else 1)
-    return float(np.mean([estimate_sigma(planes.one(pixels, i)) for i in seen])) / full

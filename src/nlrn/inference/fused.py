@@ -9,16 +9,21 @@
   one map of logits takes their place.
 """
 
+import threading
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlrn.correlation import Carried, LogitsInPlace, confined_attention, implementation, map_bytes
+from nlrn.config import Config
+from nlrn.correlation import Carried, LogitsInPlace, confined_attention, form_for, map_bytes
 from nlrn.correlation.kernels import KERNELS
-from nlrn.network import NLRN, Config, NonLocalBlock, _Body, _Norms
+from nlrn.network import NLRN, Body, NonLocalBlock, Norms
 
+CORRELATION = "nlrn: correlation"
+"""How PyTorch's profiler names the time in the non-local blocks."""
 _PAD = [1, 1]
 _MANY = 6
 """From so many non-local blocks on a map of logits is quicker, also where it makes tiles smaller."""
@@ -49,25 +54,28 @@ class FusedNLRN:
 
     def __init__(self, network: NLRN, dtype: torch.dtype = torch.float32) -> None:
         self.network, self.config, self.dtype = network, network.config, dtype
-        self.device = network.tail.weight.device
+        self.device = network.device
+        self.on_step: Callable[[int, int], None] | None = None
+        """Called after each step with the number of those done and of all; what it raises ends the work."""
+        self._in_use = threading.Lock()
         self._memory: dict[str, Tensor] = {}
         # a twentieth faster in fp32, a tenth in bf16
         self._accumulates = self.device.type == "cpu" and _can_accumulate(dtype)
         with torch.inference_mode():
-            norms = [cast(_Norms, norm) for norm in network.norms]
+            norms = [cast(Norms, norm) for norm in network.norms]
             self.head_norm = _affine(network.head_norm)
             self.head, self.head_bias = self._convolution(network.head)
             self.first = tuple(self._here(part) for part in _affine(norms[0].block))
             self.tail, self.tail_bias = self._convolution(network.tail)
             after = [norm.block for norm in norms[1:]] + [network.tail_norm]
             self.steps = [
-                self._fold(t, cast(_Body, network.bodies[t % len(network.bodies)]), norms[t], after[t])
+                self._fold(t, cast(Body, network.bodies[t % len(network.bodies)]), norms[t], after[t])
                 for t in range(self.config.steps)
             ]
 
-    def _fold(self, t: int, body: _Body, norms: _Norms, after: nn.BatchNorm2d) -> _Step:
+    def _fold(self, t: int, body: Body, norms: Norms, after: nn.BatchNorm2d) -> _Step:
         (scale1, shift1), (scale2, shift2), (scale3, shift3) = map(_affine, (norms.conv1, norms.conv2, after))
-        block = body.non_local if self.config.every and t % self.config.every == 0 else None
+        block = body.non_local if t in self.config.blocks else None
         around = F.conv2d(shift1.expand(1, -1, 3, 3), body.conv1.weight, body.conv1.bias, padding=1)
         bias2 = cast(Tensor, body.conv2.bias).view(-1, 1, 1)
         return _Step(
@@ -98,7 +106,8 @@ class FusedNLRN:
         if min(x.shape[2:]) <= 2 * self.config.unshuffle:
             return cast(Tensor, self.network(x, sigma))  # too small to have an inside
         try:
-            return self._restored(x, sigma)
+            with self._in_use:  # there is one set of buffers
+                return self._restored(x, sigma)
         except torch.OutOfMemoryError:
             self._memory.clear()  # for whoever tries again with a smaller image
             raise
@@ -115,11 +124,14 @@ class FusedNLRN:
         carried: Carried | LogitsInPlace | None = None
         for t, step in enumerate(self.steps):
             if step.block is not None:
-                carried = self._attend(t, step, features, between, carried)
+                with torch.profiler.record_function(CORRELATION):
+                    carried = self._attend(t, step, features, between, carried)
             _spread(step.bias1, between)
             self._accumulate(between, features, step.conv1, None, relu=True)
             torch.mul(y, step.again, out=features)
             self._accumulate(features, between, step.conv2, step.bias2, relu=True)
+            if self.on_step:
+                self.on_step(t + 1, len(self.steps))
         return x + self.network.shuffled(F.conv2d(features, self.tail, self.tail_bias, padding=1), x)
 
     def _attend(
@@ -133,12 +145,13 @@ class FusedNLRN:
             features.copy_(attended)
             return carried
         softmax = not block.similarity.endswith("dot")
-        if carried is None and _adds_up(self.config) and softmax and map_bytes(values, block.window):
-            carried = LogitsInPlace(values, block.window, self._take_bytes)
+        kind = (values.shape, self.dtype, block.window)
+        if carried is None and _adds_up(self.config) and softmax and map_bytes(*kind, self.device):
+            carried = LogitsInPlace(*kind, self._take_bytes)
         size = (features.shape[0], *features.shape[2:])
         kept = propagate and carried is None
-        depth, place = self.config.embedding, t // self.config.every if kept else 0
-        places = -(-self.config.steps // self.config.every) if kept else 1
+        depth, place = self.config.embedding, self.config.blocks.index(t) if kept else 0
+        places = len(self.config.blocks) if kept else 1
         q, k = (self._take(name, size, places * depth) for name in ("queries", "keys"))
         here = slice(place * depth, (place + 1) * depth)
         for (matrix, bias), into in zip(step.projections, (q[:, here], k[:, here], values), strict=True):
@@ -181,13 +194,12 @@ class FusedNLRN:
 
 def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) -> int:
     """Working memory for each pixel of an image, as tests/test_tiles.py measures it."""
-    blocks = _blocks(config)
+    blocks = len(config.blocks)
     depth = blocks if config.propagate else min(blocks, 1)
     embedded, logits = "embedded" in config.similarity, 0
     if _adds_up(config) and config.similarity.endswith("embedded-gaussian"):
         side = 512  # nearly all pixels of a large image have whole windows
-        like = torch.empty(1, config.filters, side, side, dtype=dtype, device=device)  # never touched, so never there
-        logits = map_bytes(like, config.window) // side**2
+        logits = map_bytes((1, config.filters, side, side), dtype, config.window, device) // side**2
     if embedded:
         depth = config.embedding * (1 if logits else depth)
         held = dtype.itemsize * (4 * config.filters + 2 * depth) + logits
@@ -195,20 +207,15 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
         depth *= config.filters + 1
         held = dtype.itemsize * 4 * config.filters + 4 * (4 * depth + 8 * config.filters)
     # the similarities that the paper compares with are computed in float32, whatever the type
-    probe = torch.empty(1, 1, 1, 1, device=device, dtype=dtype)
-    kernel = KERNELS.get(implementation(probe, probe, probe))
+    kernel = KERNELS.get(form_for(dtype, device))
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
     held = -(-(held + copied) // config.unshuffle**2)
     return (held + 4 * 10 * (config.channels + 1)) * 5 // 4  # of what is freed not all can be used again
 
 
-def _blocks(config: Config) -> int:
-    return len(range(0, config.steps, config.every)) if config.every else 0
-
-
 def _adds_up(config: Config) -> bool:
-    return config.propagate and _blocks(config) >= _MANY
+    return config.propagate and len(config.blocks) >= _MANY
 
 
 def _can_accumulate(dtype: torch.dtype) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nlrn.explain import Attention, Explanation
+from nlrn.explanation.attention import Attention, Explanation
 
 # Dark violet over red to pale yellow: equal steps of the weight look like equal steps, also in gray and to the
 # colour-blind (nine colours of "inferno" by N. Smith and S. van der Walt, public domain, with lines between).

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from nlrn import images
 from nlrn.images import Picture
-from nlrn.restore import denoise, ready, upscale
-from nlrn.tiles import Progress
-
-_WHITE = {"uint8": 255, "uint16": 65535}
+from nlrn.inference.restorer import Options, Restorer
+from nlrn.inference.tiles import Progress
+from nlrn.pixels.arrays import in_units_of
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,23 @@ class Recipe:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
 
-    def load(self) -> "Restorer":
-        """Load the model; without a name, the one for each image is chosen when it comes.
+    def load(self) -> "PreparedRecipe":
+        """Load the model; without a name, the one for each image is loaded when the first comes that needs it.
 
         Raises:
             ModelError: there is no such model, or it is made for another task.
             ValueError: the device is not there.
         """
-        ready(self.model, self.task, self.device)
-        return Restorer(self)
+        options = Options(self.model, self.ensemble, self.device, self.precision)
+        return PreparedRecipe(self, Restorer(self.task, options))
 
 
-class Restorer:
+@dataclass(frozen=True)
+class PreparedRecipe:
     """A recipe whose model is there."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    recipe: Recipe
+    restorer: Restorer
 
     def __call__(self, pages: list[Picture], progress: Progress) -> list[Picture]:
         """Every page of a file restored."""
@@ -57,35 +59,20 @@ class Restorer:
         def on_page(number: int) -> Progress:
             return lambda done, total: progress(number * total + done, len(pages) * total)
 
-        return [self._page(page, on_page(number)) for number, page in enumerate(pages)]
+        return [
+            Picture(self._restored(page.pixels, on_page(number)), page.metadata) for number, page in enumerate(pages)
+        ]
 
-    def _page(self, page: Picture, progress: Progress) -> Picture:
-        recipe, pixels = self.recipe, page.pixels
-        axis = None if pixels.ndim == 2 else -1
+    def _restored(self, pixels: np.ndarray, progress: Progress) -> np.ndarray:
+        """[H, W] or [H, W, C] to as many axes."""
+        recipe, planar = self.recipe, pixels.ndim == 2
+        pixels = pixels[..., None] if planar else pixels
         if recipe.task == "denoise":
-            white = _WHITE.get(pixels.dtype.name, 1)
-            restored = denoise(
-                pixels,
-                None if recipe.sigma is None else recipe.sigma / 255 * white,
-                channel_axis=axis,
-                model=recipe.model,
-                device=recipe.device,
-                ensemble=recipe.ensemble,
-                precision=recipe.precision,
-                progress=progress,
-            )
+            sigma = in_units_of(pixels.dtype, recipe.sigma)
+            restored = self.restorer.denoise(pixels, sigma, progress)
         else:
-            restored = upscale(
-                pixels,
-                recipe.scale,
-                channel_axis=axis,
-                model=recipe.model,
-                device=recipe.device,
-                ensemble=recipe.ensemble,
-                precision=recipe.precision,
-                progress=progress,
-            )
-        return Picture(restored, page.metadata)
+            restored = self.restorer.upscale(pixels, recipe.scale, progress)
+        return restored[..., 0] if planar else restored
 
 
 def save(recipe: Recipe, target: Path, pages: list[Picture]) -> None:

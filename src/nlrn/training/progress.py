@@ -1,4 +1,4 @@
-"""Progress bars, for everything that takes longer than two seconds."""
+"""The progress bar of a training run."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -53,18 +52,3 @@ def training_bar(total: int, first: int, *, show: bool) -> Iterator[TrainingBar]
     )
     with Progress(*columns, console=console, disable=not show, refresh_per_second=2) as progress:
         yield TrainingBar(progress, total, first)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """Bars on stderr with the share done and the time left, none where stderr is not a terminal."""
-    shown = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=shown, disable=not shown.is_terminal) as progress:
-        yield progress

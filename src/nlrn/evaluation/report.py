@@ -10,10 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nlrn.published import OVERLAPS, published
-
-_LEVEL = {"denoise": "sigma", "sr": "scale"}
-_UNITS = {"denoise": "sigma = {}", "sr": "x{}"}
+from nlrn.evaluation.published import OVERLAPS, published
+from nlrn.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def print_report(report: Report, console: Console) -> None:
     table.add_column("", overflow="fold")
     table.add_column("params", justify="right")
     for result in report.results:
-        table.add_column(_UNITS[report.task].format(_number(result.level)), justify="right", no_wrap=True)
+        table.add_column(TASKS[report.task].unit.format(_number(result.level)), justify="right", no_wrap=True)
     for row in published(report.task, report.data, report.channels):
         scores = [row.scores.get(int(r.level)) if r.level == int(r.level) else None for r in report.results]
         table.add_row(row.method, row.parameters, *(cell(s.psnr, s.ssim) if s else "" for s in scores))
@@ -105,7 +103,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "data": report.data,
         "results": [
             {
-                _LEVEL[report.task]: _number(result.level),
+                TASKS[report.task].level: _number(result.level),
                 "psnr": _finite(result.psnr),
                 "ssim": result.ssim,
                 "seconds": result.seconds,
@@ -120,7 +118,7 @@ def from_json(figures: dict[str, Any]) -> Report:
     """The report that :func:`as_json` made this of, with the fields beside that it leaves out."""
     results = [
         Result(
-            result[_LEVEL[figures["task"]]],
+            result[TASKS[figures["task"]].level],
             tuple(
                 ImageScore(i["name"], math.inf if i["psnr"] is None else i["psnr"], i["ssim"], i["seconds"])
                 for i in result["images"]

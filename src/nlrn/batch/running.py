@@ -1,12 +1,4 @@
-"""Many image files, on this machine or on a cluster.
-
-from nlrn import batch
-
-outcome = batch.run(batch.Recipe("denoise", sigma=12), ["scans/"], "restored/", skip_existing=True)
-outcome = batch.run(batch.Recipe("sr", scale=2), ["scans/"], "large/", engine="ray", workers=8)
-for failure in outcome.failed:
-    print(failure.reason)
-"""
+"""A run over many files: planned, carried out here or on a cluster, and told of."""
 
 import os
 import time
@@ -15,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlrn import images
+from nlrn.batch.jobs import Done, Job, plan_jobs, reason_of
+from nlrn.batch.pipeline import overlapped
+from nlrn.batch.recipe import Recipe, count_pixels, save
+from nlrn.errors import UsageError
 from nlrn.images import Picture
-from nlrn.jobs import Done, Job, UsageError, plan_jobs, reason_of
-from nlrn.pipeline import overlapped
-from nlrn.recipe import Recipe, count_pixels, save
-from nlrn.tiles import Progress
-
-__all__ = ["ENGINES", "Done", "Job", "Outcome", "Recipe", "UsageError", "Watch", "plan_jobs", "run"]
+from nlrn.inference.tiles import Progress
 
 ENGINES = ("local", "ray")
 
@@ -78,7 +69,7 @@ def run(
 
     Args:
         recipe: what is done to each.
-        inputs, out, suffix: see :func:`nlrn.jobs.plan_jobs`.
+        inputs, out, suffix: see :func:`nlrn.batch.jobs.plan_jobs`.
         skip_existing: pass over files whose output is there.
         engine: "local": one process, which reads and writes while it restores. "ray": the cluster that the
             environment variable RAY_ADDRESS names, whose machines see the same files under the same names, or
@@ -104,7 +95,7 @@ def run(
     started, waited = time.perf_counter(), None
     results: list[Done] = []
     if jobs and engine == "ray":
-        from nlrn.cluster import restore_on_ray
+        from nlrn.batch.on_ray import restore_on_ray
 
         for done, messages in restore_on_ray(recipe, jobs, workers):
             for message in messages:

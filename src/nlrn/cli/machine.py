@@ -1,24 +1,13 @@
-"""What there is: the models that ship, and what this machine runs them with."""
+"""Versions, devices and kernels: how networks run on this machine."""
 
 import platform
 from importlib.metadata import version
-from typing import Any
 
 import torch
-from rich.table import Table
 
 import nlrn
 from nlrn.correlation import describe
 from nlrn.device import DEVICES, choose_device, has_fast_bf16
-from nlrn.models import list_models
-
-
-def models_table() -> Table:
-    """Name, task, parameters and scores of every model that ships."""
-    table = Table("name", "task", "parameters", "scores (PSNR, dB)")
-    for name, card in list_models().items():
-        table.add_row(name, card["config"]["task"], f"{card['parameters']:,}", _scores(card))
-    return table
 
 
 def info_lines() -> list[str]:
@@ -39,10 +28,3 @@ def info_lines() -> list[str]:
     lines.append(f"cpu threads: {torch.get_num_threads()}")
     lines.append(f"correlation: {describe()}")
     return lines
-
-
-def _scores(card: dict[str, Any]) -> str:
-    return "\n".join(
-        f"{data}: " + " / ".join(f"{psnr:.2f}" for psnr in scores.values()) + f" at {' / '.join(scores)}"
-        for data, scores in card.get("scores", {}).items()
-    )
