@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -25,13 +25,10 @@ from nlrn.web.guard import Guard
 from nlrn.web.jobs import Job, JobCancelledError
 from nlrn.web.order import order_of, whole_number
 from nlrn.web.refused import RefusedError
+from nlrn.web.requests import as_png, entries_of, format_of, json_of, numbers_of, page_of, region_of, unless_gone
 from nlrn.web.sessions import Entry, Session, Studio
 
-if TYPE_CHECKING:
-    from nlrn.web.work import Page
-
 _STATIC = Path(__file__).parent / "static"
-_MOST_JSON = 1 << 16
 _LARGEST_PIECE = 1 << 20  # pixels restored while a request waits
 _ALIVE = 15.0  # seconds after which a silent connection says that it is there
 _OFTEN = 0.15
@@ -166,8 +163,8 @@ class _Answers:
 
     async def restore(self, request: Request) -> Response:
         """Begin to restore whole pictures."""
-        session, value = self._session(request), await _json(request)
-        order, entries = order_of(value.get("order")), _entries(session, value)
+        session, value = self._session(request), await json_of(request)
+        order, entries = order_of(value.get("order")), entries_of(session, value)
         (await self.studio.models()).check(order)
         for entry in entries:
             if entry.opened is None:
@@ -177,8 +174,8 @@ class _Answers:
         return Response(status_code=202)
 
     async def cancel(self, request: Request) -> Response:
-        session, value = self._session(request), await _json(request)
-        for entry in _entries(session, value):
+        session, value = self._session(request), await json_of(request)
+        for entry in entries_of(session, value):
             if entry.job is not None:
                 entry.job.cancel()
                 entry.job = entry.wanted = None
@@ -188,31 +185,28 @@ class _Answers:
     async def view(self, request: Request) -> Response:
         """A picture, or a part of it, as PNG; reduced where it is larger than a screen."""
         _, entry = self._entry(request)
-        query: dict[str, Any] = {
-            name: int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
-            for name, text in request.query_params.items()
-        }
+        query = numbers_of(request)
         number = whole_number({"page": 0, **query}, "page", 0, 1 << 20)
         if query.get("of") == "result":
             if entry.result is None or number >= len(entry.result.pages):
                 raise RefusedError("There is no result any more.", 404)
             pixels = entry.result.pages[number].pixels
         else:
-            pixels = _page(entry, number).picture.pixels
+            pixels = page_of(entry, number).picture.pixels
         if "width" in query:
-            left, top, width, height = _region(query)
+            left, top, width, height = region_of(query)
             pixels = pixels[top : top + height, left : left + width]
             if 0 in pixels.shape:
                 raise RefusedError("This part lies outside of the picture.")
         longest = whole_number({"longest": 2048, **query}, "longest", 16, 2048)
-        return await self._in_thread(partial(_as_png, pixels, longest))
+        return await self._in_thread(partial(as_png, pixels, longest))
 
     async def piece(self, request: Request) -> Response:
         """A part of a picture restored, as PNG; ends with the request."""
         session, entry = self._entry(request)
-        value = await _json(request)
-        order, region = order_of(value.get("order")), _region(value)
-        page = _page(entry, whole_number({"page": 0, **value}, "page", 0, 1 << 20))
+        value = await json_of(request)
+        order, region = order_of(value.get("order")), region_of(value)
+        page = page_of(entry, whole_number({"page": 0, **value}, "page", 0, 1 << 20))
         if region[2] * region[3] > _LARGEST_PIECE:
             raise RefusedError("This part is too large to be looked at quickly: restore the whole.")
         (await self.studio.models()).check(order)
@@ -223,10 +217,10 @@ class _Answers:
     async def looks(self, request: Request) -> Response:
         """What the network looks at when it restores a pixel, as PNG; ends with the request."""
         session, entry = self._entry(request)
-        value = await _json(request)
+        value = await json_of(request)
         order = order_of(value.get("order"))
         x, y = (whole_number(value, axis, 0, 1 << 30) for axis in ("x", "y"))
-        page = _page(entry, whole_number({"page": 0, **value}, "page", 0, 1 << 20))
+        page = page_of(entry, whole_number({"page": 0, **value}, "page", 0, 1 << 20))
         (await self.studio.models()).check(order)
         pieces = self.studio.pieces
         job = Job(1 << 16, lambda progress: pieces().explain(page, x, y, order))
@@ -237,7 +231,7 @@ class _Answers:
         _, entry = self._entry(request)
         if entry.result is None:
             raise RefusedError("This picture is not restored yet.", 404)
-        result, (wanted, quality) = entry.result, _format(request)
+        result, (wanted, quality) = entry.result, format_of(request)
         folder = entry.path.parent / secrets.token_hex(4)
 
         def save() -> Path:
@@ -257,7 +251,7 @@ class _Answers:
         """All restored pictures of the page in one file."""
         from nlrn.web.results import zipped
 
-        session, (wanted, quality) = self._session(request), _format(request)
+        session, (wanted, quality) = self._session(request), format_of(request)
         found = [entry.result for entry in session.entries.values() if entry.result is not None]
         if not found:
             raise RefusedError("No picture is restored yet.", 404)
@@ -281,7 +275,7 @@ class _Answers:
 
         session.look(what, job)
         self.studio.looking.add(job)
-        if not await _unless_gone(request, asyncio.wrap_future(job.result)):
+        if not await unless_gone(request, asyncio.wrap_future(job.result)):
             job.cancel()
             return Response(status_code=499)
         error = None if job.result.cancelled() else job.result.exception()
@@ -289,76 +283,4 @@ class _Answers:
             raise RefusedError("Something else was asked for meanwhile.", 409)
         if error is not None:
             raise RefusedError(sentence_of("This part", error), getattr(error, "status", 500))
-        return await self._in_thread(partial(_as_png, job.result.result(), 4096))
-
-
-async def _unless_gone(request: Request, result: "asyncio.Future[Any]") -> bool:
-    """Wait for a result; False when the one who asked leaves before."""
-
-    async def gone() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-
-    leaving = asyncio.ensure_future(gone())
-    await asyncio.wait({leaving, result}, return_when=asyncio.FIRST_COMPLETED)
-    leaving.cancel()
-    if result.done():
-        return True
-    result.cancel()
-    return False
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _MOST_JSON:
-            raise RefusedError("This request is too long.", 413)
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        raise RefusedError("This request is no JSON.") from None
-    if not isinstance(value, dict):
-        raise RefusedError("This request is no JSON object.")
-    return value
-
-
-def _entries(session: Session, value: dict[str, Any]) -> list[Entry]:
-    named = value.get("pictures")
-    if not isinstance(named, list) or not all(isinstance(one, str) for one in named):
-        raise RefusedError("pictures must be a list.")
-    return [session.entry(one) for one in dict.fromkeys(named)]
-
-
-def _page(entry: Entry, number: int) -> "Page":
-    if entry.opened is None:
-        raise RefusedError(entry.refused or f"{entry.name} is not read yet.", 409)
-    if number >= len(entry.opened.pages):
-        raise RefusedError("The picture has no such page.")
-    return entry.opened.pages[number]
-
-
-def _region(value: dict[str, Any]) -> tuple[int, int, int, int]:
-    left, top = (whole_number(value, name, 0, 1 << 30) for name in ("left", "top"))
-    width, height = (whole_number(value, name, 1, 1 << 30) for name in ("width", "height"))
-    return left, top, width, height
-
-
-def _format(request: Request) -> tuple[str, int | None]:
-    from nlrn.web.results import FORMATS
-
-    wanted, quality = request.query_params.get("format", "same"), request.query_params.get("quality")
-    if wanted not in ("same", *FORMATS):
-        raise RefusedError("The format must be same, " + ", ".join(FORMATS) + ".")
-    if quality is None:
-        return wanted, None
-    if not (quality.isascii() and quality.isdigit() and 1 <= int(quality[:9]) <= 100):
-        raise RefusedError("The quality must be from 1 to 100.")
-    return wanted, int(quality)
-
-
-def _as_png(pixels: Any, longest: int) -> Response:
-    from nlrn.web.views import png, shown
-
-    image, factor = shown(pixels, longest)
-    return Response(png(image), media_type="image/png", headers={"X-Reduced": str(factor)})
+        return await self._in_thread(partial(as_png, job.result.result(), 4096))

@@ -15,8 +15,9 @@ from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
 
 if TYPE_CHECKING:
+    from nlrn.web.pieces import Pieces
     from nlrn.web.results import Result
-    from nlrn.web.work import Models, Opened, Pieces
+    from nlrn.web.work import Models, Opened
 
 MAX_SESSIONS = 40
 _GRACE = 12.0  # seconds that a page may be away: a browser that lost the connection comes back in three
@@ -166,7 +167,7 @@ class Studio:
     def pieces(self) -> "Pieces":
         """What restores parts of pictures; in the thread of :attr:`looking` alone."""
         if self._pieces is None:
-            from nlrn.web.work import Pieces
+            from nlrn.web.pieces import Pieces
 
             self._pieces = Pieces(self.loaded())
         return self._pieces

@@ -1,7 +1,6 @@
 """What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,27 +11,20 @@ import torch
 from nlrn import images
 from nlrn.cards import list_models
 from nlrn.errors import UserError
-from nlrn.explanation.attention import explain
-from nlrn.explanation.heatmaps import draw
 from nlrn.images import ImageFileError, Picture
 from nlrn.inference.restorer import Options, Restorer
 from nlrn.inference.tiles import make_plan
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, full_scale, in_units_of
-from nlrn.pixels.levels import STRONGEST, WEAKEST, estimated_sigma
+from nlrn.pixels.levels import estimated_sigma
 from nlrn.tasks import TASKS
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
 
 Progress = Callable[[int, int], None]
-Region = tuple[int, int, int, int]
-"""Left, top, width and height, in pixels of the picture as it came."""
 
 NEGLIGIBLE = 1.0
 """An estimated noise level below this, where white is 255, is left alone by ``nlrn denoise``."""
-_SEEN_AROUND = 16  # pixels that the network sees around a piece: those beyond hardly show in it
-_KEPT_BYTES = 256 << 20
-_RESTORERS_KEPT = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +146,7 @@ def restore(page: Page, order: Order, models: Models, progress: Progress | None 
     restorer = models.restorer(order)
     if progress is not None:
         progress = _by_steps(restorer, order, pixels, progress)
-    restored = _restored(restorer, pixels, order, order.sigma, progress)
+    restored = restored_by(restorer, pixels, order, order.sigma, progress)
     key = models.chosen(order, pixels), colours_of(pixels) > 1
     models.speeds[key] = restored.shape[0] * restored.shape[1] / max(1e-6, time.perf_counter() - started)
     return restored
@@ -221,74 +213,6 @@ def describe(page: Page) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]} pixels, {depth} {kind}, {page.picture.metadata.format}"
 
 
-class Pieces:
-    """Parts of pictures restored quickly, to be looked at while settings change.
-
-    The last are remembered as the network gave them, so that another strength costs nothing.
-    """
-
-    def __init__(self, models: Models) -> None:
-        self._models = models
-        self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
-        self._restorers: OrderedDict[Order, Restorer] = OrderedDict()
-
-    def restore(self, page: Page, region: Region, order: Order) -> np.ndarray:
-        """A part of a picture restored, nearly as in the whole.
-
-        Raises:
-            RefusedError: the region lies outside of the picture, or the order cannot be carried out.
-        """
-        left, top, width, height = region
-        pixels = page.picture.pixels
-        if not (0 <= left < left + width <= pixels.shape[1] and 0 <= top < top + height <= pixels.shape[0]):
-            raise RefusedError("This part lies outside of the picture.")
-        original = np.asarray(pixels[top : top + height, left : left + width])
-        if why_nothing(page, order) is not None:
-            return original
-        key = (id(page), region, replace(order, strength=1.0))
-        restored = self._kept.pop(key, None)
-        if restored is None:
-            restored = self._computed(page, region, order)
-        self._kept[key] = restored
-        while sum(piece.nbytes for piece in self._kept.values()) > _KEPT_BYTES:
-            self._kept.popitem(last=False)
-        return blended(original, restored, order.strength) if order.task == "denoise" else restored
-
-    def _computed(self, page: Page, region: Region, order: Order) -> np.ndarray:
-        left, top, width, height = region
-        pixels = page.picture.pixels
-        first_row, first_col = max(0, top - _SEEN_AROUND), max(0, left - _SEEN_AROUND)
-        seen = np.asarray(pixels[first_row : top + height + _SEEN_AROUND, first_col : left + width + _SEEN_AROUND])
-        sigma = page.sigma if order.sigma is None else order.sigma
-        restored = _restored(self._restorer(order), seen, replace(order, strength=1.0), min(sigma, STRONGEST), None)
-        factor = order.scale if order.task == "sr" else 1
-        row, col = (top - first_row) * factor, (left - first_col) * factor
-        return restored[row : row + height * factor, col : col + width * factor].copy()
-
-    def _restorer(self, order: Order) -> Restorer:
-        key = Order(order.task, order.model, ensemble=order.ensemble)
-        restorer = self._restorers.pop(key, None) or self._models.restorer(order)
-        self._restorers[key] = restorer
-        if len(self._restorers) > _RESTORERS_KEPT:
-            self._restorers.popitem(last=False)
-        return restorer
-
-    def explain(self, page: Page, x: int, y: int, order: Order) -> np.ndarray:
-        """The heat maps of a pixel, as one picture.
-
-        Raises:
-            RefusedError: the pixel lies outside of the picture, or the model has no neighbourhood to show.
-        """
-        pixels = page.picture.pixels
-        network = self._restorer(order).network(colours_of(pixels)).network
-        sigma = page.sigma if order.sigma is None else order.sigma
-        level = in_units_of(pixels.dtype, 0.0 if sigma < WEAKEST else min(sigma, STRONGEST))
-        try:
-            return draw(explain(network, pixels, x, y, sigma=level, scale=order.scale))
-        except ValueError as error:
-            raise RefusedError(_sentence(error), 422) from None
-
-
 def blended(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
     """A picture restored only in part (strength below 1), or beyond what the network gave (above 1)."""
     if strength == 1 or restored is original:
@@ -303,10 +227,17 @@ def blended(original: np.ndarray, restored: np.ndarray, strength: float) -> np.n
     return out
 
 
-def _restored(
+def restored_by(
     restorer: Restorer, pixels: np.ndarray, order: Order, sigma: float | None, progress: Progress | None
 ) -> np.ndarray:
-    """[H, W] or [H, W, C] to as many axes."""
+    """[H, W] or [H, W, C] restored, to as many axes.
+
+    Args:
+        sigma: the noise level where white is 255; estimated where None.
+
+    Raises:
+        RefusedError: the order cannot be carried out.
+    """
     deep = pixels[..., None] if pixels.ndim == 2 else pixels
     try:
         if order.task == "sr":
@@ -315,10 +246,11 @@ def _restored(
             restored = restorer.denoise(deep, in_units_of(pixels.dtype, sigma), progress)
             restored = blended(deep, restored, order.strength)
     except (ValueError, UserError) as error:
-        raise RefusedError(_sentence(error), 422) from None
+        raise RefusedError(sentence(error), 422) from None
     return restored[..., 0] if pixels.ndim == 2 else restored
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What an error says, as a sentence."""
     words = str(error)
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")

@@ -7,9 +7,10 @@ import { Gallery } from "./gallery.js";
 import { List, stateOf } from "./list.js";
 import { Looks } from "./looks.js";
 import { Preview } from "./preview.js";
+import * as say from "./saying.js";
 import { Settings, sameOrder } from "./settings.js";
 import { Viewer } from "./viewer.js";
-import { count, duration, left } from "./words.js";
+import { count, left } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 let onServer = []; // as it told last
@@ -93,19 +94,13 @@ async function attempt(action) {
     await action();
     return true;
   } catch (error) {
-    say(error.message, "wrong");
+    say.result(error.message, "wrong");
     return false;
   }
 }
 
-function say(words, kind = "") {
-  const said = byId("said");
-  if (said.textContent !== words) said.textContent = words;
-  said.className = kind;
-}
-
 async function restore(some) {
-  say("");
+  say.result("");
   if (some.length) await attempt(() => api.send("/restore", { pictures: some.map((one) => one.id), order: settings.order() }));
 }
 
@@ -175,22 +170,8 @@ function renderAct(one) {
   byId("working").hidden = !work;
   byId("go").hidden = Boolean(work);
   if (hadFocus && !byId("settings").contains(document.activeElement)) byId(work ? "stop" : "go").focus();
-  byId("command").hidden = !one?.result?.command;
-  if (work) {
-    if (work.state === "waiting") byId("bar").removeAttribute("value");
-    else byId("bar").value = work.share;
-    const state = work.state === "waiting" ? "waiting for its turn" : `${Math.round(work.share * 100)} %`;
-    byId("bar-said").textContent = [state, left(work.left)].filter(Boolean).join(", ");
-    say("");
-    return;
-  }
-  if (one?.state === "refused") say(one.error, "wrong");
-  else if (one?.failed) say(one.failed, "wrong");
-  else if (one?.result && isStale(one)) say("The result is of other settings than these.", "stale");
-  else if (one?.result?.notes.length) say(one.result.notes.join(" "));
-  else if (one?.result) say(`Done in ${duration(one.result.seconds)} with ${settings.model(one.result.order)}.`);
-  else if (byId("said").className !== "wrong") say("");
-  if (one?.result?.command) byId("command-said").textContent = one.result.command;
+  say.work(work);
+  if (!work) say.became(one, isStale, settings);
 }
 
 /** Look at the picture as the settings would make it, in the view that is open. */
@@ -205,7 +186,7 @@ function look() {
     sayView();
     return;
   }
-  if (changesNothing(now)) {
+  if (say.changesNothing(now)) {
     preview.clear();
     viewer.showPieces([], false);
     sayView();
@@ -214,36 +195,8 @@ function look() {
   preview.look(now.picture.id, now.page, now.order, settings.model(now.order), now.seen, now.size);
 }
 
-const changesNothing = ({ order, size }) =>
-  order.task === "denoise" && (order.strength === 0 || (order.sigma ?? size.sigma) < (order.sigma === null ? 1 : 0.01));
-
 function sayView() {
-  const now = situation();
-  let words = "", kind = "", after = "after";
-  if (now && view === "compare") {
-    const { result } = now.picture;
-    if (result && !isStale(now.picture)) {
-      after = now.order.task === "sr" ? `enlarged ${now.order.scale} ×` : "restored";
-    } else {
-      after = "preview";
-      if (result) [words, kind] = ["The result is of other settings; this is a preview of the ones set now.", "warn"];
-      else if (changesNothing(now)) words = now.order.sigma === null && now.order.strength
-        ? "Nothing would be done: there is no noise to speak of. Set a noise level by hand to smooth it all the same."
-        : "Nothing would be done with these settings.";
-      else if (previewState instanceof Error) [words, kind] = [previewState.message, "warn"];
-      else if (previewState === "part") words = "A preview of the middle. Zoom in to see more of it, or have the whole done.";
-      else if (previewState === "working") words = "Preview: what is looked at, as these settings make it…";
-      else if (previewState === "done") words = "Preview: what is looked at, as these settings make it.";
-    }
-  } else if (now && view === "looks") {
-    words = looks.asked ? "" : "Click a pixel, or move to it with the arrow keys and press Enter: which of its neighbours does the network look at there?";
-  } else if (now && view === "models") {
-    words = "The middle of the view through every model, with these settings.";
-  }
-  byId("label-after").textContent = after;
-  byId("label-before").textContent = now?.order.task === "sr" ? "before, enlarged by interpolation" : "before";
-  if (byId("view-said").textContent !== words) byId("view-said").textContent = words;
-  byId("view-said").className = kind;
+  say.view(view, situation(), isStale, previewState, looks.asked);
 }
 
 function show(name) {

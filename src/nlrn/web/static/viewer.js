@@ -1,13 +1,11 @@
 // A picture on a canvas: before on the left of a line, after on the right, with zoom and pan down to single pixels.
 
 import * as api from "./api.js";
+import { STEP, clamp, listenToKeys, listenToLine, listenToPointers } from "./gestures.js";
 
 const SETTLED = 140; // milliseconds without a move, after which what is missing is fetched
 const MOST_ZOOM = 48;
-const STEP = 1.25;
 const FADED = 0.45;
-
-const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 
 export class Viewer {
   /** `moved` is called whenever another part of the picture is looked at and the eye has come to rest. */
@@ -23,13 +21,13 @@ export class Viewer {
     this.divide = 0.5;
     this.clear();
     new ResizeObserver(() => this.#resized()).observe(stage);
-    this.#listenToPointers();
-    this.#listenToKeys();
-    this.#listenToLine();
-    stage.querySelector("#zoom-in").onclick = () => this.#zoomBy(STEP ** 2);
-    stage.querySelector("#zoom-out").onclick = () => this.#zoomBy(STEP ** -2);
+    listenToPointers(this);
+    listenToKeys(this);
+    listenToLine(this);
+    stage.querySelector("#zoom-in").onclick = () => this.zoomBy(STEP ** 2);
+    stage.querySelector("#zoom-out").onclick = () => this.zoomBy(STEP ** -2);
     stage.querySelector("#zoom-fit").onclick = () => this.fit();
-    stage.querySelector("#zoom-one").onclick = () => this.#zoomTo(1 / devicePixelRatio);
+    stage.querySelector("#zoom-one").onclick = () => this.zoomTo(1 / devicePixelRatio);
   }
 
   clear() {
@@ -209,7 +207,7 @@ export class Viewer {
     }, SETTLED);
   }
 
-  #pan(dx, dy) {
+  pan(dx, dy) {
     this.fitted = false;
     this.x = clamp(this.x - dx / this.zoom, 0, this.width);
     this.y = clamp(this.y - dy / this.zoom, 0, this.height);
@@ -217,7 +215,7 @@ export class Viewer {
   }
 
   /** Zoom so that what is under a place of the canvas, counted from its middle, stays there. */
-  #zoomTo(zoom, fromX = 0, fromY = 0) {
+  zoomTo(zoom, fromX = 0, fromY = 0) {
     const { width, height } = this.canvas.getBoundingClientRect();
     const least = Math.min(1, width / this.width, height / this.height) / 2;
     const before = this.zoom;
@@ -228,11 +226,11 @@ export class Viewer {
     this.#changed();
   }
 
-  #zoomBy(factor, fromX, fromY) {
-    this.#zoomTo(this.zoom * factor, fromX, fromY);
+  zoomBy(factor, fromX, fromY) {
+    this.zoomTo(this.zoom * factor, fromX, fromY);
   }
 
-  #fromMiddle(event) {
+  fromMiddle(event) {
     const box = this.canvas.getBoundingClientRect();
     return [event.clientX - box.left - box.width / 2, event.clientY - box.top - box.height / 2];
   }
@@ -243,96 +241,6 @@ export class Viewer {
     if (x < 0 || y < 0 || x >= this.width || y >= this.height) return;
     this.setMark({ x, y });
     this.picked(x, y);
-  }
-
-  #listenToPointers() {
-    const down = new Map();
-    let travelled = 0;
-    this.canvas.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
-      this.canvas.setPointerCapture(event.pointerId);
-      if (!down.size) travelled = 0;
-      down.set(event.pointerId, this.#fromMiddle(event));
-    });
-    this.canvas.addEventListener("pointermove", (event) => {
-      const last = down.get(event.pointerId);
-      if (!last || !this.width) return;
-      const now = this.#fromMiddle(event);
-      travelled += Math.hypot(now[0] - last[0], now[1] - last[1]);
-      const other = [...down].find(([id]) => id !== event.pointerId)?.[1];
-      if (other) {
-        const apart = (a, b) => Math.max(1, Math.hypot(a[0] - b[0], a[1] - b[1]));
-        this.#zoomBy(apart(now, other) / apart(last, other), other[0], other[1]);
-      } else {
-        this.#pan(now[0] - last[0], now[1] - last[1]);
-      }
-      down.set(event.pointerId, now);
-    });
-    const up = (event) => {
-      if (!down.delete(event.pointerId)) return;
-      if (event.type === "pointerup" && this.picking && !down.size && travelled < 5 && this.width) {
-        this.pick(...this.#fromMiddle(event));
-      }
-    };
-    this.canvas.addEventListener("pointerup", up);
-    this.canvas.addEventListener("pointercancel", up);
-    this.stage.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      if (this.width) this.#zoomBy(STEP ** -clamp(event.deltaY / 60, -2, 2), ...this.#fromMiddle(event));
-    }, { passive: false });
-    this.canvas.addEventListener("dblclick", (event) => {
-      if (!this.width || this.picking) return;
-      if (this.fitted) this.#zoomTo(Math.max(1 / devicePixelRatio, this.zoom * 2), ...this.#fromMiddle(event));
-      else this.fit();
-    });
-  }
-
-  #listenToKeys() {
-    this.canvas.addEventListener("keydown", (event) => {
-      if (!this.width || event.ctrlKey || event.metaKey || event.altKey) return;
-      const step = event.shiftKey ? this.zoom : 40; // with shift one pixel of the picture
-      const act = {
-        ArrowLeft: () => this.#pan(step, 0),
-        ArrowRight: () => this.#pan(-step, 0),
-        ArrowUp: () => this.#pan(0, step),
-        ArrowDown: () => this.#pan(0, -step),
-        "+": () => this.#zoomBy(STEP),
-        "=": () => this.#zoomBy(STEP),
-        "-": () => this.#zoomBy(1 / STEP),
-        0: () => this.fit(),
-        1: () => this.#zoomTo(8 / devicePixelRatio),
-        Enter: () => this.picking && this.pick(),
-      }[event.key];
-      if (!act) return;
-      event.preventDefault();
-      act();
-    });
-  }
-
-  #listenToLine() {
-    this.line.addEventListener("pointerdown", (event) => {
-      this.line.setPointerCapture(event.pointerId);
-    });
-    this.line.addEventListener("pointermove", (event) => {
-      if (!this.line.hasPointerCapture(event.pointerId)) return;
-      const box = this.stage.getBoundingClientRect();
-      this.setDivide((event.clientX - box.left) / box.width);
-    });
-    this.line.addEventListener("keydown", (event) => {
-      const to = {
-        ArrowLeft: this.divide - 0.02,
-        ArrowDown: this.divide - 0.02,
-        ArrowRight: this.divide + 0.02,
-        ArrowUp: this.divide + 0.02,
-        PageDown: this.divide - 0.1,
-        PageUp: this.divide + 0.1,
-        Home: 0,
-        End: 1,
-      }[event.key];
-      if (to === undefined) return;
-      event.preventDefault();
-      this.setDivide(to);
-    });
   }
 
   setDivide(share) {
