@@ -118,7 +118,7 @@ class _Answers:
         from nlrn.web.snapshot import snapshot
 
         try:
-            while token in self.studio.sessions:
+            while token in self.studio.sessions and not self.studio.stopping.is_set():
                 try:
                     await asyncio.wait_for(watcher.wait(), _ALIVE)
                 except asyncio.TimeoutError:
@@ -275,7 +275,7 @@ class _Answers:
 
         session.look(what, job)
         self.studio.looking.add(job)
-        if not await unless_gone(request, asyncio.wrap_future(job.result)):
+        if not await unless_gone(request, asyncio.wrap_future(job.result), self.studio.stopping):
             job.cancel()
             return Response(status_code=499)
         error = None if job.result.cancelled() else job.result.exception()

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 _MOST_JSON = 1 << 16
 
 
-async def unless_gone(request: Request, result: "asyncio.Future[Any]") -> bool:
-    """Wait for a result; False when the one who asked leaves before."""
+async def unless_gone(request: Request, result: "asyncio.Future[Any]", stopping: asyncio.Event) -> bool:
+    """Wait for a result; False when the one who asked leaves before, or the program is about to end."""
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    leaving = asyncio.ensure_future(gone())
-    await asyncio.wait({leaving, result}, return_when=asyncio.FIRST_COMPLETED)
-    leaving.cancel()
+    leaving = [asyncio.ensure_future(gone()), asyncio.ensure_future(stopping.wait())]
+    await asyncio.wait({*leaving, result}, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in leaving:
+        waiting.cancel()
     if result.done():
         return True
     result.cancel()

@@ -14,6 +14,8 @@ from nlrn.errors import UsageError, needs
 from nlrn.web.uploads import private_folder
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from nlrn.network import NLRN
     from nlrn.web.work import Models
 
@@ -51,12 +53,20 @@ def serve(*, port: int, models: Sequence[str] = (), device: str = "auto", browse
     with _listening(port) as listening, private_folder() as folder:
         studio = Studio(folder, make, offers(own))
         address = f"http://{ADDRESS}:{listening.getsockname()[1]}/"
-        # a page that is open keeps a connection, which must not hold up the end
         server = uvicorn.Server(
             uvicorn.Config(application(studio), log_level="warning", timeout_graceful_shutdown=1, server_header=False)
         )
-        if hasattr(signal, "SIGHUP"):  # a closed terminal; uvicorn itself heeds Ctrl-C and SIGTERM
-            signal.signal(signal.SIGHUP, server.handle_exit)
+        leave = server.handle_exit
+
+        def stop(sig: int, frame: "FrameType | None") -> None:
+            studio.stop()  # a page that is open keeps a connection, for which the server would wait
+            leave(sig, frame)
+
+        server.handle_exit = stop  # type: ignore[method-assign]  # what uvicorn calls on Ctrl-C and SIGTERM
+        # which uvicorn raises anew when it has ended: what is left to do here must not be cut short
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if hasattr(signal, "SIGHUP"):
+            signal.signal(signal.SIGHUP, stop)  # its terminal was closed
         with contextlib.suppress(BrokenPipeError):
             print(f"nlrn is at {address} until Ctrl-C", flush=True)
         if browser:

@@ -91,8 +91,12 @@ class Session:
 
     def changed(self) -> None:
         """Tell the page, from any thread."""
+        self.call(self._wake)
+
+    def call(self, action: Callable[[], None]) -> None:
+        """Do something in the thread of the requests, from any thread."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake)
+            self._loop.call_soon_threadsafe(action)
 
     def _wake(self) -> None:
         for watcher in self._watchers:
@@ -150,6 +154,8 @@ class Studio:
         self.folder = folder
         self.offers = offers
         self.sessions: dict[str, Session] = {}
+        self.stopping = asyncio.Event()
+        """Set when the program is about to end: no request waits any longer."""
         # reading, what is looked at, and whole pictures do not wait for one another
         self.reading, self.looking, self.restoring = Lane("reading"), Lane("looking"), Lane("restoring")
         self._load = Job(1, lambda progress: models())
@@ -210,6 +216,12 @@ class Studio:
             await asyncio.sleep(_LOOK)
             for token in [token for token, session in self.sessions.items() if session.is_left()]:
                 self.end(token)
+
+    def stop(self) -> None:
+        """Let all requests end, as far as they wait; from a signal handler too."""
+        for session in self.sessions.values():
+            session.call(self.stopping.set)
+            session.changed()
 
     def close(self) -> bool:
         """End everything; False if a piece of work did not stop in time."""
