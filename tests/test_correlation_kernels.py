@@ -174,7 +174,9 @@ def test_a_map_of_logits_is_the_sum_of_all_steps(forced, sizes, window):
 @torch.inference_mode()
 def test_a_map_in_place_is_the_same_map(forced):
     steps = [[x.detach() for x in random_inputs(forced, 2, 16, 32, 40, 37, scale=0.2 + 0.1 * t)] for t in range(6)]
-    logits = LogitsInPlace(steps[0][2].shape, steps[0][2].dtype, 11, lambda count: torch.full((count,), 255, dtype=torch.uint8))
+    logits = LogitsInPlace(
+        steps[0][2].shape, steps[0][2].dtype, 11, lambda count: torch.full((count,), 255, dtype=torch.uint8)
+    )
     for (q, k, v), wanted in zip(steps, by_the_door(steps, 11), strict=True):
         got = logits.attend(q, k, v)
         # its map is of halves where what is multiplied is

@@ -155,9 +155,7 @@ class LogitsInPlace:
         memory: gives so many bytes to work in, which nobody else uses meanwhile.
     """
 
-    def __init__(
-        self, size: Sequence[int], dtype: torch.dtype, window: int, memory: Callable[[int], Tensor]
-    ) -> None:
+    def __init__(self, size: Sequence[int], dtype: torch.dtype, window: int, memory: Callable[[int], Tensor]) -> None:
         self.window, self.library = window, kernels.load(form_for(dtype))
         self.map = memory(map_bytes(size, dtype, window)).view(_map_dtype(dtype))
         self.empty = True
