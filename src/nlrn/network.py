@@ -239,7 +239,13 @@ class NLRN(nn.Module):
 
     def finished(self, residual: Tensor, x: Tensor, scale: int | None) -> Tensor:
         """The restored image: what the tail makes, put at its place and added to x or to its enlargement."""
-        H, W = x.shape[2:]
         if self.config.post_upsampling and scale:
-            return resize_bicubic(x, scale * H, scale * W) + F.pixel_shuffle(residual, scale)
-        return x + F.pixel_shuffle(residual, self.config.unshuffle)[..., :H, :W]
+            height, width = (scale * side for side in x.shape[2:])
+            return resize_bicubic(x, height, width) + F.pixel_shuffle(residual, scale)
+        return x + self.shuffled(residual, x)
+
+    def shuffled(self, squares: Tensor, x: Tensor) -> Tensor:
+        """The inverse of :meth:`seen`: what lies side by side as channels, as an image of the size of x."""
+        if self.config.unshuffle == 1:
+            return squares
+        return F.pixel_shuffle(squares, self.config.unshuffle)[..., : x.shape[2], : x.shape[3]]

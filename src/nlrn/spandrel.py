@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from nlrn.config import SCALES, Config
+from nlrn.inference.restore import denoise, upscale
 from nlrn.network import NLRN
-from nlrn.restore import denoise, upscale
 
 try:
     from spandrel import (  # type: ignore[import-untyped]  # it has types, but does not say so

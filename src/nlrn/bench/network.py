@@ -15,8 +15,8 @@ from nlrn import models
 from nlrn.bench.timing import seconds
 from nlrn.config import Config
 from nlrn.correlation.dispatch import VARIABLE
-from nlrn.device import choose_precision
 from nlrn.evaluation.patches import PATCH, restore_by_patches
+from nlrn.inference.device import choose_precision
 from nlrn.inference.fused import CORRELATION, FusedNLRN
 from nlrn.inference.restorer import restore
 from nlrn.network import NLRN
@@ -117,8 +117,7 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
     torch.set_num_threads(threads)
     made, dtype = _load(name), choose_precision(precision, torch.device("cpu"))
     channels = made.config.channels
-    enlarges = made.config.post_upsampling
-    side = size // 2 if enlarges else size
+    side = size // made.config.factor(2)
     image = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(0))
     run = partial(restore, FusedNLRN(made, dtype), sigma=_SIGMA, scale=2)
     run(image[..., :64, :64])
@@ -131,7 +130,7 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
         "us_per_pixel": taken / size**2 * 1e6,
         "peak_bytes": peak,
         "shares": _shares(lambda: run(image)),
-        "released": _released(made, image, dtype, patches) if patches and not enlarges else None,
+        "released": _released(made, image, dtype, patches) if patches and side == size else None,
     }
 
 

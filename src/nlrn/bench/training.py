@@ -16,7 +16,7 @@ from nlrn.bench.network import PAPER, machine
 from nlrn.bench.timing import finish
 from nlrn.config import Config
 from nlrn.correlation.dispatch import VARIABLE
-from nlrn.device import choose_device, choose_precision
+from nlrn.inference.device import choose_device, choose_precision
 from nlrn.network import NLRN
 from nlrn.training.optimizer import make_optimizers
 
@@ -106,7 +106,7 @@ class _Step:
         made = NLRN(config).to(device)
         self.network = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
         self.optimizers = make_optimizers(self.network, 1e-3)
-        side = 2 * patch if config.post_upsampling else patch
+        side = patch * config.factor(2)
         self.clean = torch.rand(batch, config.channels, side, side, device=device)
         self.seen = self.clean[..., :patch, :patch] + 0.1 * torch.randn(patch, patch, device=device)
 

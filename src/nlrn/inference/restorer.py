@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn import cards, models
-from nlrn.device import choose_device, choose_precision
+from nlrn import models
+from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
+from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
 from nlrn.pixels.color import Planes, fill_transparent
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from nlrn.pixels.levels import STRONGEST, noise_levels
-from nlrn.tasks import DENOISE, SUPER_RESOLUTION, TASKS
 
 # input pixels around a piece that its enlargement needs to be the same as that of the whole image
 _BICUBIC_MARGIN = 3
@@ -142,15 +143,15 @@ class Restorer:
         network = self.network(colours)
         source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
         out = np.empty((height * scale, width * scale, channels), pixels.dtype)
-        itself = network.config.post_upsampling
+        factor = network.config.factor(scale)
 
         def read(rows: slice, cols: slice) -> Given:
-            seen = to_tensor(source[rows, cols]) if itself else _enlarge(source, rows, cols, scale)
+            seen = to_tensor(source[rows, cols]) if factor == scale else _enlarge(source, rows, cols, scale)
             luma = rgb_to_y(seen.expand(3, -1, -1))
             return Given(luma[None], luma)
 
-        factor = 1 if itself else scale
-        plan = _plan(network, height * factor, width * factor, 1, scale // factor)
+        before = scale // factor
+        plan = _plan(network, height * before, width * before, 1, factor)
         run = partial(network, scale=scale)
         for rows, cols, luma, _ in pieces(run, plan, read, None, ensemble=self.options.ensemble, progress=progress):
             ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
@@ -183,7 +184,7 @@ def restore(
     Returns:
         [B, C, H, W], or [B, C, scale H, scale W], not clipped.
     """
-    factor = scale if scale and network.config.post_upsampling else 1
+    factor = network.config.factor(scale) if scale else 1
     out = x.new_empty(*x.shape[:2], *(factor * side for side in x.shape[2:]))
     levels = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float32).expand(x.shape[0])
 
