@@ -54,4 +54,5 @@ __getattr__, __dir__ = lazy(
         "upscale": "nlrn.restore",
     },
     others=("__version__",),
+    moved={"recipe": "nlrn.batch.recipe"},
 )

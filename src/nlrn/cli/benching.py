@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -35,7 +35,7 @@ def add(commands: "Commands") -> None:
         "network": _add_network(parts),
         "training": _add_training(parts),
     }
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    bench.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     bench.set_defaults(command=_bench, measure=lambda _: _all(parsers))
 
 
@@ -43,7 +43,7 @@ def _add_part(
     parts: "Commands", name: str, measure: Callable[[argparse.Namespace], Measured], about: str
 ) -> argparse.ArgumentParser:
     part = parts.add_parser(name, help=about, description=about)
-    part.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    part.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     part.set_defaults(measure=measure)
     return part
 

@@ -1,12 +1,11 @@
 """``nlrn train`` and ``nlrn ablate``: train a network, or many small ones to see what matters."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
 from nlrn.cli.flags import add_flags, from_flags
-from nlrn.cli.options import add_device
+from nlrn.cli.options import add_device, path
 from nlrn.config import Config
 from nlrn.errors import needs
 from nlrn.tasks import TASKS
@@ -25,8 +24,8 @@ def add(commands: "Commands") -> None:
         add_flags(one.add_argument_group("the training"), Settings)
         one.set_defaults(command=_train, task=task)
     ablate = commands.add_parser("ablate", help="what each part of the network is worth: a table and a figure")
-    ablate.add_argument("--data", type=Path, nargs="+", required=True, help="folders of training images")
-    ablate.add_argument("--out", type=Path, required=True, help="for the runs and results; found there, they go on")
+    ablate.add_argument("--data", type=path, nargs="+", required=True, help="folders of training images")
+    ablate.add_argument("--out", type=path, required=True, help="for the runs and results; found there, they go on")
     ablate.add_argument("--iterations", type=int, default=1000, help="of each of the networks. Default: 1000")
     ablate.add_argument("--batch", type=int, default=16, help="patches of 33 x 33. Default: 16")
     add_device(ablate)

@@ -61,8 +61,16 @@ def read_pages(path: str | os.PathLike[str]) -> list[Picture]:
     return _pictures(Path(path), several=True)
 
 
+def decode_pages(data: bytes, name: str = "the picture") -> list[Picture]:
+    """The same for the contents of a file, which messages call by ``name``."""
+    return _decode(data, Path(name), several=True)
+
+
 def _pictures(path: Path, *, several: bool) -> list[Picture]:
-    data = _contents(path)
+    return _decode(_contents(path), path, several=several)
+
+
+def _decode(data: bytes, path: Path, *, several: bool) -> list[Picture]:
     if path.suffix.lower() in _RAW:
         raise ImageFileError(f"{path} is a camera's raw file: develop it to a 16-bit TIFF first.")
     if data[:6] in (b"GIF87a", b"GIF89a"):

@@ -76,9 +76,21 @@ def write_pages(
 
     Everything else is as in :func:`write`.
     """
+    path = Path(path)
+    _replace(path, encode_pages(path, pages, strip_metadata=strip_metadata, quality=quality))
+
+
+def encode_pages(
+    name: str | os.PathLike[str],
+    pages: Sequence[Picture],
+    *,
+    strip_metadata: bool = False,
+    quality: int | None = None,
+) -> bytes:
+    """The bytes that :func:`write_pages` would put into a file of that name."""
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"quality must be from 1 to 100, not {quality}")
-    path = Path(path)
+    path = Path(name)
     ready = []
     for page in pages:
         pixels = page.pixels
@@ -90,7 +102,7 @@ def write_pages(
     if len(ready) > 1 and kind != "TIFF":
         raise ImageFileError(f"{path} cannot be written: {kind} holds no {len(ready)} pages, .tif does.")
     try:
-        data = _encoded(ready, kind, path, quality)
+        return _encoded(ready, kind, path, quality)
     except ImportError:
         raise ImageFileError(
             f"{path} cannot be written: install nlrn[heic] for HEIC, or write a .png file."
@@ -98,7 +110,15 @@ def write_pages(
     except (OSError, ValueError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageFileError(f"{path} cannot be written as {kind} ({reason}): write a .png file.") from error
-    _replace(path, data)
+
+
+def check_writable(path: str | os.PathLike[str], pages: Sequence[Picture]) -> None:
+    """Raise ImageFileError where pictures like these cannot be written to a file of that name: before the work."""
+    path = Path(path)
+    for page in pages:
+        kind = _kind(path, page.pixels[:1, :1])
+    if len(pages) > 1 and kind != "TIFF":
+        raise ImageFileError(f"{path} cannot be written: {kind} holds no {len(pages)} pages, .tif does.")
 
 
 def _kind(path: Path, pixels: npt.NDArray[np.generic]) -> str:
