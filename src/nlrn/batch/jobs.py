@@ -119,6 +119,8 @@ def plan(inputs: Sequence[Path], out: Path | None, naming: Naming, *, folder: bo
 
 def is_done(job: Job) -> bool:
     """Whether the output is there. Of a run that replaces inputs it is the backup that tells."""
+    if is_stream(job.target):
+        return False
     if job.backup is None:
         return os.path.exists(job.target)
     return job.backup.exists() and not (job.target.exists() and is_the_same(job.target, job.backup))
@@ -132,7 +134,8 @@ def reason_of(job: Job, error: Exception) -> str:
         return f"{error.filename or job.target}: {error.strerror}"
     if isinstance(error, (UserError, ValueError)):
         said = str(error)
-        return said if str(job.source) in said or str(job.target) in said else f"{job.source}: {said}"
+        named = job.source == STDIN or str(job.source) in said or str(job.target) in said
+        return said if named else f"{job.source}: {said}"
     return (
         f"{job.source}: {type(error).__name__}: {' '.join(str(error).split())} (an error of nlrn: please report it)"
     )
