@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from nlrn import cards, models
+from nlrn import models
+from nlrn.models import cards
 from nlrn.network import NLRN
 
 ROOT = Path(__file__).parents[1]

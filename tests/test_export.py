@@ -11,13 +11,13 @@ import torch
 
 import nlrn
 from nlrn import images
-from nlrn.cards import SHIPPED, TENSORS
 from nlrn.cli import main
 from nlrn.config import SIMILARITIES
 from nlrn.errors import ModelError
 from nlrn.evaluation.metrics import psnr
 from nlrn.export import TOLERANCE, export, largest_difference
 from nlrn.export.network import model_proto
+from nlrn.models.cards import SHIPPED, TENSORS
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_without_torch.py"
 ODD = ((1, 1), (5, 3), (33, 47), (50, 29))

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from nlrn import cards, models
+from nlrn import models
 from nlrn.config import SIMILARITIES
 from nlrn.inference import fused as inference
 from nlrn.inference.fused import FusedNLRN
+from nlrn.models import cards
 from nlrn.network import NLRN
 
 CHANGES = [

@@ -1,4 +1,4 @@
-"""Before any work: which files are inputs, where their results go, and what is refused or listed. No network is read."""
+"""Before any work: which files are inputs, where results go, what is refused or listed. No network is read."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What the command line says and to whom: guesses, machine-readable lines, quiet runs, pipes, names that are commands."""
+"""What the command line says and to whom: guesses, lines for programs, quiet runs, pipes, names that are commands."""
 
 import json
 import os
@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from nlrn import images
-from nlrn.cards import list_models
 from nlrn.cli import main, make_parser
 from nlrn.cli.saying import printable
 from nlrn.errors import ModelError
 from nlrn.models import load
+from nlrn.models.cards import list_models
 
 PIXELS = np.random.default_rng(0).integers(80, 120, (12, 15), dtype=np.uint8)
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="pipes and names of POSIX")
@@ -93,7 +93,12 @@ def test_a_line_of_json_for_each_picture(folder: Path, capsys) -> None:
     lines = {row["file"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
     assert lines.keys() == {"in/a.png", "in/b.png", "in/bad.png"}
     good = lines["in/a.png"]
-    assert (good["level"], good["model"], good["output"], good["error"]) == (9, "denoise-gray-lite", "out/a.png", None)
+    assert (good["level"], good["model"], good["output"], good["error"]) == (
+        9,
+        "denoise-gray-lite",
+        "out/a.png",
+        None,
+    )
     assert good["seconds"] > 0
     bad = lines["in/bad.png"]
     assert bad["output"] is None
@@ -236,7 +241,8 @@ def test_bash_completes_with_it(capsys) -> None:
     main(["completion", "bash"])
     script = capsys.readouterr().out
     for words, wanted in ((["nlrn", "den"], "denoise"), (["nlrn", "denoise", "--model", "sr"], "sr-lite")):
-        ask = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; $(complete -p nlrn | sed 's/.*-F //; s/ .*//')"
+        function = "$(complete -p nlrn | sed 's/.*-F //; s/ .*//')"
+        ask = f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; {function}"
         done = subprocess.run(
             ["bash", "-c", f'{script}\n{ask}; echo "${{COMPREPLY[@]}}"'], capture_output=True, text=True, timeout=60
         )

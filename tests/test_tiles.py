@@ -10,13 +10,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlrn import cards, models
+from nlrn import models
 from nlrn.config import Config
 from nlrn.inference import memory as memory_module
 from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import MOST, budget, free_memory
 from nlrn.inference.restorer import restore
 from nlrn.inference.tiles import Given, _up, make_plan, pieces, reach
+from nlrn.models import cards
 from nlrn.network import NLRN
 
 CPU = torch.device("cpu")

@@ -14,8 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nlrn import cards, models
+from nlrn import models
 from nlrn.config import Config
+from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.degrade import resize_bicubic, round_8bit
 from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch

@@ -190,7 +190,7 @@ def test_calls_cannot_name_files_of_the_machine(client: httpx.Client, uploaded: 
 
 
 def test_calls_cannot_name_other_models(client: httpx.Client) -> None:
-    from nlrn.cards import SHIPPED
+    from nlrn.models.cards import SHIPPED
 
     for name in (str(SHIPPED / "sr-lite"), "/etc", "sr-lite"):
         said = call(client, function(client, "restore"), [None, "denoise", name, True, 5, 2, False])

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from nlrn.config import Config
+from nlrn.inference.restore import denoise, upscale
 from nlrn.inference.restorer import SCALES
 from nlrn.network import NLRN
-from nlrn.restore import denoise, upscale
 
 try:
     from spandrel import (  # type: ignore[import-untyped]  # it has types, but does not say so

@@ -8,8 +8,6 @@ from nlrn.images import SUFFIXES
 
 _JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 """Folders that operating systems and storage devices leave among photographs, in small letters."""
-_OTHERS = {".gif", ".jxl", ".jp2", ".j2k", ".exr", ".hdr", ".psd", ".tga", ".dng", ".cr2", ".cr3", ".nef", ".arw"}
-"""Pictures too. Those that cannot be read here are told of by whatever reads them."""
 
 
 @dataclass
@@ -48,7 +46,7 @@ def images_below(folder: Path, out: Path | None, *, follow_links: bool) -> Found
         folders[:] = deeper
         for name in sorted(files):
             path = here / name
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES.keys() | _OTHERS:
+            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
                 continue
             if path.is_file():
                 found.images.append(path)

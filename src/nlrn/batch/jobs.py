@@ -12,11 +12,9 @@ from nlrn.batch.originals import is_the_same
 from nlrn.batch.recipe import Restored
 from nlrn.batch.streams import STDIN, STDOUT, is_stream
 from nlrn.errors import UsageError, UserError, did_you_mean
-from nlrn.images import SUFFIXES, WRITABLE
+from nlrn.images import SUFFIXES, WRITABLE, writable_ending
 
 _log = logging.getLogger("nlrn")
-_PICTURES = SUFFIXES.keys() | {".gif"}
-"""Endings that are never meant for a folder."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def _refuse_file(out: Path | None, folder: bool) -> None:
         return
     if os.path.lexists(out) or is_stream(out):
         raise UsageError(f"{out} is a file; several images, or a folder of them, need a folder as --output")
-    if out.suffix.lower() in _PICTURES and not folder:
+    if out.suffix.lower() in SUFFIXES and not folder:
         raise UsageError(
             f"{out} is the name of one picture; several, or a folder of them, need a folder as --output "
             "(a slash at its end says that it is one)"
@@ -191,7 +189,7 @@ def _ending(given: str | None) -> str:
 
 def _job(source: Path, place: Path, naming: Naming) -> Job:
     if not naming.replace:
-        return Job(source, naming.target(source, place))
+        return Job(source, naming.target(source, place, writable_ending(source.suffix)))
     real = Path(os.path.realpath(source))
     return Job(source, real, real.with_name(real.name + naming.backup))
 

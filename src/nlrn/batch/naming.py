@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nlrn.config import TASKS
 from nlrn.errors import UsageError
-from nlrn.tasks import TASKS
 
 _RESULT = re.compile(
     "(?:" + "|".join(re.escape(t.suffix).replace(r"\{\}", "[0-9]+(?:[.][0-9]+)?") for t in TASKS.values()) + ")$"
@@ -47,9 +47,8 @@ class Naming:
                 "--replace puts results in the places of the inputs: leave out --output, --suffix, --format"
             )
 
-    def target(self, source: Path, place: Path) -> Path:
-        """The output of a file, if its folder is ``place``."""
-        ending = ".pgm" if source.suffix.lower() == ".pbm" else source.suffix  # a bitmap cannot hold what is restored
+    def target(self, source: Path, place: Path, ending: str) -> Path:
+        """The output of a file in the folder ``place``; its ending where no format is asked for."""
         return place / (source.stem + (self.suffix or "") + (f".{self.format}" if self.format else ending))
 
     def original_of(self, stem: str, *, any_run: bool) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.images import SUFFIXES, WRITABLE, ImageFileError
+from nlrn.images import SUFFIXES, WRITABLE, ImageFileError, check_writable
 
 if TYPE_CHECKING:
     from nlrn.batch.jobs import Job
@@ -44,10 +44,19 @@ def name_of(job: "Job", pages: "Sequence[Picture]") -> Path:
     """What the output is called where its ending decides the format; of a pipe it is the format of the input."""
     if not is_stream(job.target):
         return job.target
+    if job.ending:
+        return Path(f"{job.target}{job.ending}")
     kind = pages[0].metadata.format
-    # the last of the endings of a format stands for all that it holds: .pnm for gray and for colour
-    endings = [job.ending] if job.ending else [end for end in WRITABLE if SUFFIXES[end] == kind] or [".png"]
-    return Path(f"{job.target}{endings[-1]}")
+    names = [Path(f"{job.target}{ending}") for ending in WRITABLE if SUFFIXES[ending] == kind]
+    return next((name for name in names if _holds(name, pages)), Path(f"{job.target}.png"))
+
+
+def _holds(name: Path, pages: "Sequence[Picture]") -> bool:
+    try:
+        check_writable(name, pages)
+    except ImageFileError:
+        return False
+    return True
 
 
 def write(target: Path, data: bytes) -> None:

@@ -14,8 +14,8 @@ from nlrn import models
 from nlrn.bench.timing import seconds
 from nlrn.config import Config
 from nlrn.correlation.dispatch import VARIABLE
-from nlrn.device import choose_precision
 from nlrn.evaluation.patches import PATCH, restore_by_patches
+from nlrn.inference.device import choose_precision
 from nlrn.inference.fused import CORRELATION, FusedNLRN
 from nlrn.inference.restorer import restore
 from nlrn.network import NLRN

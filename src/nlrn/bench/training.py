@@ -16,7 +16,7 @@ from nlrn.bench.network import PAPER, machine
 from nlrn.bench.timing import finish
 from nlrn.config import Config
 from nlrn.correlation.dispatch import VARIABLE
-from nlrn.device import choose_device, choose_precision
+from nlrn.inference.device import choose_device, choose_precision
 from nlrn.network import NLRN
 from nlrn.training.optimizer import make_optimizers
 

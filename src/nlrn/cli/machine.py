@@ -8,7 +8,7 @@ import torch
 
 import nlrn
 from nlrn.correlation import describe
-from nlrn.device import DEVICES, choose_device, has_fast_bf16
+from nlrn.inference.device import DEVICES, choose_device, has_fast_bf16
 
 _PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "tifffile", "safetensors")
 

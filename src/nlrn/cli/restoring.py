@@ -12,8 +12,8 @@ from nlrn.batch.recipe import Recipe
 from nlrn.cli.exits import DONE, MEANING, SOME_FAILED, WRONG_USE
 from nlrn.cli.flags import add_flags, from_flags
 from nlrn.cli.options import name
+from nlrn.config import DENOISE, SUPER_RESOLUTION, Task
 from nlrn.errors import UsageError
-from nlrn.tasks import DENOISE, SUPER_RESOLUTION, Task
 
 if TYPE_CHECKING:
     from nlrn.batch import Outcome

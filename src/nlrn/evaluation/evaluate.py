@@ -25,12 +25,12 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from nlrn.device import name_of
 from nlrn.evaluation.metrics import psnr, shave, ssim
 from nlrn.evaluation.patches import restore_by_patches
 from nlrn.evaluation.published import set_name
 from nlrn.evaluation.report import ImageScore, Report, Result
 from nlrn.images import SUFFIXES, ImageFileError, read
+from nlrn.inference.device import name_of
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.restorer import restore
 from nlrn.models import fingerprint
@@ -90,13 +90,27 @@ def evaluate_denoise(
             raise ValueError(f"sigma must be above 0 and at most 255 grey levels, not {sigma:g}")
 
     def case(path: Path, sigma: float) -> _Case:
-        original = _gray(_read(path)) if model.config.channels == 1 else _read(path).expand(3, -1, -1)
-        _check_size(path, original, 0)
-        noisy = add_noise(original, sigma / 255, noise_seed(path.name, sigma))
+        noisy, original = noisy_case(model.config.channels, path, sigma)
         return _Case(noisy, sigma / 255, original, 0)
 
     run = _restorer(model, ensemble, stride, precision)
     return _evaluate("denoise", model, folder, sigmas, case, run, name, precision, console)
+
+
+def noisy_case(channels: int, path: Path, sigma: float) -> tuple[Tensor, Tensor]:
+    """A test image with its noise, and without: both [C, H, W] float64 in [0, 1], the first not clipped.
+
+    Args:
+        channels: 1 takes the luma of a colour image, 3 shows a gray one in three channels.
+        path: an image of 8 bit.
+        sigma: in grey levels.
+
+    Raises:
+        EvaluationError: the image cannot be used.
+    """
+    original = _gray(_read(path)) if channels == 1 else _read(path).expand(3, -1, -1)
+    _check_size(path, original, 0)
+    return add_noise(original, sigma / 255, noise_seed(path.name, sigma)), original
 
 
 def evaluate_sr(

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from nlrn import cards, models
-from nlrn.device import choose_precision, name_of
+from nlrn import models
+from nlrn.config import TASKS
 from nlrn.evaluation.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
 from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
 from nlrn.evaluation.report import Report, as_json, cell, from_json, without
+from nlrn.inference.device import choose_precision, name_of
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.restorer import ready, restore
+from nlrn.models import cards
 from nlrn.network import NLRN
-from nlrn.tasks import TASKS
 
 _SIDE = 512  # of the image whose seconds are told
 

@@ -10,6 +10,7 @@
 """
 
 import threading
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -54,6 +55,8 @@ class FusedNLRN:
     def __init__(self, network: NLRN, dtype: torch.dtype = torch.float32) -> None:
         self.network, self.config, self.dtype = network, network.config, dtype
         self.device = network.device
+        self.on_step: Callable[[int, int], None] | None = None
+        """Called after each step with the number of those done and of all; what it raises ends the work."""
         self._in_use = threading.Lock()
         self._memory: dict[str, Tensor] = {}
         # a twentieth faster in fp32, a tenth in bf16
@@ -127,6 +130,8 @@ class FusedNLRN:
             self._accumulate(between, features, step.conv1, None, relu=True)
             torch.mul(y, step.again, out=features)
             self._accumulate(features, between, step.conv2, step.bias2, relu=True)
+            if self.on_step:
+                self.on_step(t + 1, len(self.steps))
         return x + self.network.shuffled(F.conv2d(features, self.tail, self.tail_bias, padding=1), x)
 
     def _attend(

@@ -7,18 +7,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn import cards, models
-from nlrn.device import choose_device, choose_precision
+from nlrn import models
+from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
+from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
 from nlrn.pixels.color import Planes, fill_transparent
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
 from nlrn.pixels.levels import STRONGEST, noise_levels
-from nlrn.tasks import DENOISE, SUPER_RESOLUTION, TASKS
 
 SCALES = (2, 3, 4)
 # input pixels around a piece that its enlargement needs to be the same as that of the whole image

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nlrn import models
 from nlrn.config import Config
-from nlrn.device import choose_device, choose_precision
+from nlrn.inference.device import choose_device, choose_precision
 from nlrn.network import NLRN
 from nlrn.training.data import (
     Batch,
