@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -37,7 +37,7 @@ def add(commands: "Commands") -> None:
         "training": _add_training(parts),
         "frontier": _add_frontier(parts),
     }
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    bench.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     bench.set_defaults(command=_bench, measure=lambda _: _all(parsers))
 
 
@@ -45,7 +45,7 @@ def _add_part(
     parts: "Commands", name: str, measure: Callable[[argparse.Namespace], Measured], about: str
 ) -> argparse.ArgumentParser:
     part = parts.add_parser(name, help=about, description=about)
-    part.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    part.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     part.set_defaults(measure=measure)
     return part
 
@@ -118,7 +118,7 @@ def _add_frontier(parts: "Commands") -> argparse.ArgumentParser:
     part.add_argument("--size", type=int, default=512, help="side of the image, a multiple of 8")
     part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
     part.add_argument("--repeats", type=int, default=3)
-    part.add_argument("--figure", type=Path, metavar="PNG", help="draw it there; needs nlrn[train]")
+    part.add_argument("--figure", type=path, metavar="PNG", help="draw it there; needs nlrn[train]")
     return part
 
 

@@ -1,6 +1,7 @@
 """Whole images: ``denoise`` and ``upscale`` for arrays, Pillow images and tensors of any size."""
 
-from nlrn.inference.restorer import Model, Options, Restorer
+from nlrn.inference.options import Model, Options
+from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
 from nlrn.inference.tiles import Progress
 from nlrn.pixels.arrays import AnyImage, for_any
@@ -52,7 +53,7 @@ def denoise(
     ((48, 64), 'uint8', True)
     """
 
-    restorer = Restorer("denoise", Options(model, ensemble, device, precision))
+    restorer = Restorer("denoise", Options(model=model, ensemble=ensemble, device=device, precision=precision))
     return for_any(image, channel_axis, lambda pixels: restorer.denoise(pixels, sigma, progress))
 
 
@@ -94,5 +95,5 @@ def upscale(
     (50, 75)
     """
     size = Size(scale, width, height)
-    restorer = Restorer("sr", Options(model, ensemble, device, precision))
+    restorer = Restorer("sr", Options(model=model, ensemble=ensemble, device=device, precision=precision))
     return for_any(image, channel_axis, lambda pixels: restorer.upscale(pixels, size, progress))

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.options import Model, Options
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
 from nlrn.models import cards
@@ -27,21 +27,15 @@ from nlrn.pixels.levels import STRONGEST, noise_levels
 _BICUBIC_MARGIN = 3
 _log = logging.getLogger("nlrn")
 
-Model = NLRN | str | Path
-
 
 @dataclass(frozen=True)
-class Options:
-    """How networks run, whatever they do."""
+class Found:
+    """What was found out about an image while it was restored."""
 
-    model: Model | None = None
-    """The name of a model that ships, a file or folder, or a network; None: the one that serves each image."""
-    ensemble: bool = False
-    """Mean over the eight flips and turns; eight times slower, slightly better."""
-    device: str = "auto"
-    """ "auto", "cpu", "cuda" or "mps"; a network that is passed in stays where it is."""
-    precision: str = "auto"
-    """ "auto", "fp32" or "bf16"."""
+    model: str
+    """The name or file of the model that served it; empty for a network that was passed in."""
+    level: float
+    """The noise, given or estimated, where white is 255 (0: left as it is); for super-resolution the scale."""
 
 
 class Restorer:
@@ -63,6 +57,8 @@ class Restorer:
 
     def __init__(self, task: str, options: Options | None = None) -> None:
         self.task, self.options = TASKS[task], options or Options()
+        self.found: Found | None = None
+        """About the image that was restored last."""
         self._prepared: dict[Model, FusedNLRN] = {}
         choose_device(self.options.device)
         if self.options.model is not None:
@@ -70,12 +66,19 @@ class Restorer:
 
     def network(self, colours: int) -> FusedNLRN:
         """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
-        model = self.task.defaults[colours] if self.options.model is None else self.options.model
+        model = self._model(colours)
         if model not in self._prepared:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
             self._prepared[model] = FusedNLRN(network, precision)
         return self._prepared[model]
+
+    def _model(self, colours: int) -> Model:
+        return self.task.defaults[colours] if self.options.model is None else self.options.model
+
+    def _note(self, colours: int, level: float) -> None:
+        model = self._model(colours)
+        self.found = Found("" if isinstance(model, NLRN) else str(model), level)
 
     def denoise(self, pixels: np.ndarray, sigma: float | None = None, progress: Progress | None = None) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
@@ -93,6 +96,8 @@ class Restorer:
         network = self.network(colours)
         planes = Planes(colours, network.config.channels)
         found = noise_levels(pixels, planes, sigma)
+        told = [level / gain for level, gain in zip(found, planes.gains, strict=True)]
+        self._note(colours, 255 * float(np.mean(told)))
         levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=STRONGEST / 255)
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
@@ -141,6 +146,7 @@ class Restorer:
         height, width, channels = pixels.shape
         colours = colours_of(pixels)
         network = self.network(colours)
+        self._note(colours, scale)
         source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
         out = np.empty((height * scale, width * scale, channels), pixels.dtype)
         factor = network.config.factor(scale)
