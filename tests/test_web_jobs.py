@@ -128,7 +128,9 @@ def test_a_closed_queue_cancels_all_and_takes_nothing_more() -> None:
 
 def test_it_tells_how_much_is_done(lane: Lane) -> None:
     shares = []
-    job: Job[None] = Job(10, lambda progress: [progress(i, 4) for i in range(5)] and None, lambda: shares.append(job.share))
+    job: Job[None] = Job(
+        10, lambda progress: [progress(i, 4) for i in range(5)] and None, lambda: shares.append(job.share)
+    )
     lane.add(job)
     job.result.result(10)
     assert shares[0] == 0
