@@ -55,7 +55,7 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def text(self, css: str) -> str:
-        return str(self.run("return document.querySelector(arguments[0]).textContent", css))
+        return str(self.run("return document.querySelector(arguments[0])?.textContent ?? ''", css))
 
     def says(self, css: str, words: str) -> None:
         try:
