@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from nlrn import models
+from nlrn.models import cards
 from nlrn.network import NLRN
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="runs it goes on from, in order")
     options = parser.parse_args()
 
-    network, card = models.load(options.run), json.loads((options.run / models.CARD).read_text())
+    network, card = models.load(options.run), json.loads((options.run / cards.CARD).read_text())
     training = {**card["training"], "recipe": options.recipe}
     training["curve"] = {run.name: curve(run) for run in [*options.earlier, options.run]}
     # the names of the sets, not where they lay on the machine that trained

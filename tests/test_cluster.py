@@ -16,7 +16,7 @@ import pytest
 
 from nlrn import images
 from nlrn.batch import Done, Recipe, UsageError, Watch, run
-from nlrn.recipe import Restorer
+from nlrn.batch.recipe import Restorer
 
 RECIPE = Recipe("denoise", sigma=25, device="cpu")
 

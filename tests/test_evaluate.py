@@ -14,15 +14,16 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from nlrn.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
-from nlrn.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
+from nlrn.config import Config
+from nlrn.evaluation.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
+from nlrn.evaluation.metrics import psnr, shave, ssim
+from nlrn.evaluation.patches import restore_by_patches
+from nlrn.evaluation.published import OVERLAPS, published, set_name
+from nlrn.evaluation.report import ImageScore, Report, Result, as_json, print_report
 from nlrn.files import write_json
-from nlrn.inference import FusedNLRN
-from nlrn.metrics import psnr, shave, ssim
-from nlrn.network import NLRN, Config
-from nlrn.patches import restore_by_patches
-from nlrn.published import OVERLAPS, published, set_name
-from nlrn.report import ImageScore, Report, Result, as_json, print_report
+from nlrn.inference.fused import FusedNLRN
+from nlrn.network import NLRN
+from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
 
 SETS = Path(__file__).parents[2] / "shared" / "data" / "test"
 needs_sets = pytest.mark.skipif(not SETS.is_dir(), reason="the test sets are not here")

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from nlrn import images, load
 from nlrn.cli import main
-from nlrn.degrade import resize_bicubic, rgb_to_ycbcr
-from nlrn.explain import Attention, Explanation, _radius, attention_at, explain
-from nlrn.heatmaps import colours, draw
-from nlrn.inference import bytes_per_pixel
-from nlrn.kinds import to_tensor
-from nlrn.memory import MOST
-from nlrn.network import NLRN, SIMILARITIES, Config, NonLocalBlock
-from nlrn.noise import estimate_sigma
-from nlrn.tiles import reach
+from nlrn.config import SIMILARITIES, Config
+from nlrn.explanation.attention import Attention, Explanation, _radius, attention_at, explain
+from nlrn.explanation.heatmaps import colours, draw
+from nlrn.inference.fused import bytes_per_pixel
+from nlrn.inference.memory import MOST
+from nlrn.inference.tiles import reach
+from nlrn.network import NLRN, NonLocalBlock
+from nlrn.pixels.arrays import to_tensor
+from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr
+from nlrn.pixels.noise import estimate_sigma
 
 
 def waves(height: int, width: int, channels: int = 1) -> Tensor:

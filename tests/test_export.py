@@ -12,11 +12,12 @@ import torch
 import nlrn
 from nlrn import images
 from nlrn.cli import main
+from nlrn.config import SIMILARITIES
+from nlrn.errors import ModelError
+from nlrn.evaluation.metrics import psnr
 from nlrn.export import TOLERANCE, export, largest_difference
 from nlrn.export.network import model_proto
-from nlrn.metrics import psnr
-from nlrn.models import SHIPPED, TENSORS, ModelError
-from nlrn.network import SIMILARITIES
+from nlrn.models.cards import SHIPPED, TENSORS
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_without_torch.py"
 ODD = ((1, 1), (5, 3), (33, 47), (50, 29))
@@ -121,7 +122,7 @@ def test_without_onnx_the_extra_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr == "nlrn: exporting needs onnx; install nlrn[export]\n"
+    assert done.stderr == "nlrn: this needs onnx; install nlrn[export]\n"
 
 
 @pytest.mark.parametrize("colour", [False, True])

@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from nlrn import inference, models
-from nlrn.inference import FusedNLRN
-from nlrn.network import NLRN, SIMILARITIES
+from nlrn import models
+from nlrn.config import SIMILARITIES
+from nlrn.inference import fused as inference
+from nlrn.inference.fused import FusedNLRN
+from nlrn.models import cards
+from nlrn.network import NLRN
 
 CHANGES = [
     {},
@@ -54,7 +57,7 @@ def test_it_equals_the_definition(
         torch.testing.assert_close(fused(x, levels), expected, atol=tolerance, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(models.list_models()))
+@pytest.mark.parametrize("name", list(cards.list_models()))
 @torch.inference_mode()
 def test_the_models_that_ship(name: str) -> None:
     made = models.load(name)

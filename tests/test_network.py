@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from nlrn.config import SIMILARITIES, Config
 from nlrn.correlation import reference_attention
-from nlrn.network import NLRN, SIMILARITIES, Config, NonLocalBlock
+from nlrn.network import NLRN, NonLocalBlock
 
 
 def convolution_parameters(network: nn.Module) -> int:

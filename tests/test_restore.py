@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import nlrn
-from nlrn.degrade import resize_bicubic
-from nlrn.metrics import psnr
-from nlrn.models import ModelError
-from nlrn.network import NLRN, Config
+from nlrn.config import Config
+from nlrn.errors import ModelError
+from nlrn.evaluation.metrics import psnr
+from nlrn.network import NLRN
+from nlrn.pixels.degrade import resize_bicubic
 
 
 @pytest.fixture(scope="session")

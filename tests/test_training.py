@@ -15,8 +15,10 @@ import torch
 from PIL import Image
 
 from nlrn import models
-from nlrn.degrade import resize_bicubic, round_8bit
-from nlrn.network import NLRN, Config
+from nlrn.config import Config
+from nlrn.models import cards
+from nlrn.network import NLRN
+from nlrn.pixels.degrade import resize_bicubic, round_8bit
 from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
 from nlrn.training.loop import train
 from nlrn.training.optimizer import orthogonal
@@ -73,7 +75,7 @@ def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
     assert finished
     network = models.load(tmp_path / "out")
     assert network.config == TINY
-    card = json.loads((tmp_path / "out" / models.CARD).read_text())
+    card = json.loads((tmp_path / "out" / cards.CARD).read_text())
     scores = card["training"]["validation_psnr"].values()
     assert sum(scores) / len(scores) == pytest.approx(best)
     assert list((tmp_path / "out").glob("events*"))

@@ -10,8 +10,9 @@ from PIL import Image
 from nlrn import images
 from nlrn.batch import UsageError
 from nlrn.cli import main
+from nlrn.config import TASKS
 from nlrn.images import Metadata, Picture
-from nlrn.models import DEFAULTS, SHIPPED
+from nlrn.models.cards import SHIPPED
 from nlrn.web import work
 from nlrn.web.work import Models, Opened, Order
 
@@ -36,11 +37,11 @@ def noisy(height: int, width: int, channels: int, dtype: str) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "channels", "dtype", "order"),
     [
-        ("scan one.png", 3, "uint16", Order("denoise", DEFAULTS["denoise", 3])),
-        ("photo.jpg", 3, "uint8", Order("denoise", DEFAULTS["denoise", 1], sigma=12.5, ensemble=True)),
-        ("float.tif", 1, "float32", Order("denoise", DEFAULTS["denoise", 1], sigma=12.5)),
-        ("cut out.png", 4, "uint8", Order("sr", DEFAULTS["sr", 3], scale=2)),
-        ("gray.png", 1, "uint16", Order("sr", DEFAULTS["sr", 1], scale=3)),
+        ("scan one.png", 3, "uint16", Order("denoise", TASKS["denoise"].defaults[3])),
+        ("photo.jpg", 3, "uint8", Order("denoise", TASKS["denoise"].defaults[1], sigma=12.5, ensemble=True)),
+        ("float.tif", 1, "float32", Order("denoise", TASKS["denoise"].defaults[1], sigma=12.5)),
+        ("cut out.png", 4, "uint8", Order("sr", TASKS["sr"].defaults[3], scale=2)),
+        ("gray.png", 1, "uint16", Order("sr", TASKS["sr"].defaults[1], scale=3)),
     ],
 )
 def test_the_file_is_that_of_the_command_line(

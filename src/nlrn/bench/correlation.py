@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from nlrn.bench.arithmetic import gemm_rate, neighbours
 from nlrn.bench.timing import seconds
 from nlrn.correlation import available, confined_attention, tiled
-from nlrn.correlation.choice import VARIABLE
+from nlrn.correlation.dispatch import VARIABLE
 from nlrn.correlation.kernels import KERNELS
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -14,9 +14,10 @@ from nlrn import models
 from nlrn.bench.arithmetic import forward_flops, gemm_rate
 from nlrn.bench.network import PAPER, machine
 from nlrn.bench.timing import finish
-from nlrn.correlation.choice import VARIABLE
-from nlrn.device import choose_device, choose_precision
-from nlrn.network import NLRN, Config
+from nlrn.config import Config
+from nlrn.correlation.dispatch import VARIABLE
+from nlrn.inference.device import choose_device, choose_precision
+from nlrn.network import NLRN
 from nlrn.training.optimizer import make_optimizers
 
 FORMS = {"native": "", "torch": "torch"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import nlrn
 from nlrn.cli import benching, evaluating, explaining, exporting, looking, restoring, serving, training
 from nlrn.cli.exits import INTERRUPTED, WRONG_USE
+from nlrn.errors import UserError
 
 __all__ = ["main"]
 
@@ -14,7 +15,7 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 some inputs failed, 2 wrong use or bad input."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments[:1]).parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -22,25 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nlrn: interrupted; finished files are whole, and --skip-existing goes on from them", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
-        if not _is_users(error):
+        if not isinstance(error, (UserError, ValueError, OSError, FloatingPointError)):
             raise
         print(f"nlrn: {error}", file=sys.stderr)
         return WRONG_USE
 
 
-def _is_users(error: Exception) -> bool:
-    """Whether an error is about what the user gave, with a message meant for them."""
-    from nlrn.batch import UsageError
-    from nlrn.images import ImageFileError
-    from nlrn.models import ModelError
-
-    return isinstance(error, (UsageError, ImageFileError, ModelError, ValueError, OSError, FloatingPointError))
-
-
-def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nlrn", description="Denoise and upscale images, offline.")
-    parser.add_argument("--version", action="version", version=f"nlrn {nlrn.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def make_parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="nlrn", description="Denoise and upscale images, offline.")
+    top.add_argument("--version", action="version", version=f"nlrn {nlrn.__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     restoring.add(commands)
     looking.add(commands)
     explaining.add(commands)
@@ -48,6 +40,5 @@ def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
     evaluating.add(commands)
     benching.add(commands)
     exporting.add(commands)
-    # the flags of training come from dataclasses whose modules need torch: only this command waits for it
-    training.add(commands, flags="train" in command)
-    return parser
+    training.add(commands)
+    return top

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
 from nlrn.cli.options import add_device
+from nlrn.config import DENOISE, SUPER_RESOLUTION
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
-    from nlrn.report import Report
+    from nlrn.evaluation.report import Report
 
 
 def add(commands: "Commands") -> None:
@@ -25,8 +26,8 @@ def add(commands: "Commands") -> None:
     evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
     tasks = evaluate.add_subparsers(metavar="TASK")
     for task, flag, kind, levels in (
-        ("denoise", "--sigma", float, (15, 25, 50)),
-        ("sr", "--scale", int, (2, 3, 4)),
+        (DENOISE.name, "--sigma", float, DENOISE.levels),
+        (SUPER_RESOLUTION.name, "--scale", int, SUPER_RESOLUTION.levels),
     ):
         one = tasks.add_parser(task)
         one.add_argument(flag, type=kind, nargs="+", default=list(levels))
@@ -51,8 +52,8 @@ def _add_common(parser: argparse.ArgumentParser, data: str, *, required: bool) -
 def _evaluate_all(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from nlrn.evaluation.tables import Tables, earlier_reports, evaluate_all, to_json, to_markdown
     from nlrn.files import write_json, write_whole
-    from nlrn.tables import Tables, earlier_reports, evaluate_all, to_json, to_markdown
 
     if not options.all or options.data is None:
         options.misused("say what to evaluate: denoise or sr with --data, or --all --data DIR")
@@ -84,14 +85,14 @@ def _evaluate_all(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nlrn.device import choose_precision
-    from nlrn.evaluate import evaluate_denoise, evaluate_sr
+    from nlrn.config import TASKS
+    from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr
+    from nlrn.evaluation.report import as_json, print_report
     from nlrn.files import write_json
-    from nlrn.models import DEFAULTS
-    from nlrn.report import as_json, print_report
-    from nlrn.restore import ready
+    from nlrn.inference.device import choose_precision
+    from nlrn.inference.restorer import ready
 
-    name = options.model or DEFAULTS[options.task, 1]
+    name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)
     how = {
         "name": name,

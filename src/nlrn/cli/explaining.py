@@ -31,15 +31,16 @@ def _explain(options: argparse.Namespace) -> int:
     """Heat maps of the weights that a pixel gives its neighbours, for each step with a non-local block, with the
     correlation of earlier steps added (propagation) and without."""
     from nlrn import images
-    from nlrn.explain import explain
-    from nlrn.heatmaps import draw
-    from nlrn.kinds import colours_of, full_scale
-    from nlrn.restore import ready
+    from nlrn.config import TASKS
+    from nlrn.explanation.attention import explain
+    from nlrn.explanation.heatmaps import draw
+    from nlrn.inference.restorer import ready
+    from nlrn.pixels.arrays import colours_of, in_units_of
 
     pixels = images.read(options.image).pixels
     task = "denoise" if options.scale is None else "sr"
-    network = ready(options.model, task, options.device, colours=colours_of(pixels))
-    sigma = None if options.sigma is None else options.sigma * full_scale(pixels.dtype) / 255
+    network = ready(options.model or TASKS[task].defaults[colours_of(pixels)], task, options.device)
+    sigma = in_units_of(pixels.dtype, options.sigma)
     found = explain(network, pixels, options.x, options.y, sigma=sigma, scale=options.scale or 1)
     images.write(options.output, draw(found))
     print(f"{options.image} -> {options.output}")

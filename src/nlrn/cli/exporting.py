@@ -1,11 +1,10 @@
 """``nlrn export``: a model as an ONNX file."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.cli.exits import DONE, WRONG_USE
+from nlrn.cli.exits import DONE
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -20,13 +19,11 @@ def add(commands: "Commands") -> None:
 
 def _export(options: argparse.Namespace) -> int:
     from nlrn import models
+    from nlrn.errors import needs
 
     network = models.load(options.model)
-    try:
+    with needs("export"):
         from nlrn.export import SIZES, export
-    except ModuleNotFoundError as error:
-        print(f"nlrn: exporting needs {error.name}; install nlrn[export]", file=sys.stderr)
-        return WRONG_USE
     difference = export(network, options.output)
     channels = network.config.channels
     inputs = f"image [batch, {channels}, height, width]" + (", sigma [batch]" if network.config.noise_map else "")

@@ -2,9 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.models.cards import list_models
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -20,15 +21,24 @@ def add(commands: "Commands") -> None:
 
 def _models(options: argparse.Namespace) -> int:
     from rich.console import Console
+    from rich.table import Table
 
-    from nlrn.describe import models_table
-
-    Console().print(models_table())
+    table = Table("name", "task", "parameters", "scores (PSNR, dB)")
+    for name, card in list_models().items():
+        table.add_row(name, card["config"]["task"], f"{card['parameters']:,}", _scores(card))
+    Console().print(table)
     return DONE
 
 
+def _scores(card: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{data}: " + " / ".join(f"{psnr:.2f}" for psnr in scores.values()) + f" at {' / '.join(scores)}"
+        for data, scores in card.get("scores", {}).items()
+    )
+
+
 def _info(options: argparse.Namespace) -> int:
-    from nlrn.describe import info_lines
+    from nlrn.cli.machine import info_lines
 
     for line in info_lines():
         print(line)
@@ -36,7 +46,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from nlrn.demo import run_demo
+    from nlrn.cli.demo import run_demo
 
     run_demo(options.output)
     return DONE

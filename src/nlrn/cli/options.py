@@ -3,11 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
+from nlrn.inference.device import DEVICES, PRECISIONS
+
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Where and in which precision to compute."""
-    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
-    parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
+    parser.add_argument("--device", default="auto", choices=DEVICES)
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from rich.progress import Progress as Bars
 
 from nlrn.batch import Done, Job, Outcome, Watch
-from nlrn.progress import bars
+from nlrn.cli.progress import bars
 
 if TYPE_CHECKING:
     from nlrn.images import Picture
-    from nlrn.tiles import Progress
+    from nlrn.inference.tiles import Progress
 
 
 class ConsoleWatch(Watch):

@@ -4,8 +4,8 @@
 The definition is :mod:`nlrn.correlation.reference`; everything faster is tested against it.
 """
 
-from nlrn.correlation.choice import available, describe, implementation
-from nlrn.correlation.door import Carried, LogitsInPlace, confined_attention, map_bytes, propagated_attention
+from nlrn.correlation.attention import Carried, LogitsInPlace, confined_attention, map_bytes, propagated_attention
+from nlrn.correlation.dispatch import available, describe, form_for, implementation
 from nlrn.correlation.reference import reference_attention
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "available",
     "confined_attention",
     "describe",
+    "form_for",
     "implementation",
     "map_bytes",
     "propagated_attention",

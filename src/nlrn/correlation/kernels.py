@@ -1,12 +1,13 @@
 """The C++ kernels: which of them this machine can run, and how they are called.
 
-Each instruction set is a shared library of its own with a few C functions, ``native/attention.h``. They know
-nothing of Python or PyTorch, so one build serves every version of both. Where they were not built (no compiler
-at installation) this package works without them, slower.
+Each instruction set is a shared library of its own with a few C functions, ``native/attention.h`` in the source tree.
+They know nothing of Python or PyTorch, so one build serves every version of both. Where they were not built (no
+compiler at installation) this package works without them, slower.
 """
 
 import ctypes
 import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -24,13 +25,16 @@ class Kernel:
     """The type of q, k, v, the values and the gradients; others are converted."""
     capabilities: tuple[str, ...] = ()
     """One of them PyTorch must report as the machine's capability; none where every machine will do."""
-    instructions: str | None = None
+    instructions: tuple[str, ...] = ()
     """What PyTorch must list beside it."""
+    slow_beside: str | None = None
+    """Instructions whose processors run this kernel slower than the next one."""
 
 
-# Fastest first
+# Fastest first, as measured: docs/kernels.md
 KERNELS = {
-    "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), "avx512_bf16"),
+    # with a matrix unit: 7.25 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.2
+    "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), ("avx512_bf16",), slow_beside="amx_bf16"),
     "avx512": Kernel(torch.float32, ("AVX512",)),
     "avx2": Kernel(torch.float32, ("AVX2", "AVX512")),
     "portable": Kernel(torch.float32),
@@ -45,9 +49,12 @@ _LANES = 16
 def load(kernel: str) -> ctypes.CDLL | None:
     """The library of a kernel, or None where it was not built."""
     spec = importlib.util.find_spec(f"nlrn.correlation._{kernel}")
-    if spec is None or spec.origin is None:
-        return None
-    library = ctypes.CDLL(spec.origin)
+    return None if spec is None or spec.origin is None else opened(spec.origin)
+
+
+def opened(path: str) -> ctypes.CDLL:
+    """The library in a file, its functions ready to be called."""
+    library = ctypes.CDLL(path)
     pointer, size, threads = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     strided = (pointer, size) * 3
     library.nlrn_attention_forward.argtypes = (*strided, *(pointer,) * 2, *(size,) * 6, threads)
@@ -64,11 +71,31 @@ def obstacle(kernel: str) -> str | None:
     capability = torch.backends.cpu.get_cpu_capability()
     if needed.capabilities and capability not in needed.capabilities:
         return f"this processor has {capability}"
-    if needed.instructions and not torch.cpu.get_capabilities().get(needed.instructions):
-        return f"this processor has no {needed.instructions}"
+    for instructions in needed.instructions:
+        if not torch.cpu.get_capabilities().get(instructions):
+            return f"this processor has no {instructions}"
     if load(kernel) is None:
         return "it was not built: no suitable compiler at installation"
     return None
+
+
+def drawback(kernel: str) -> str | None:
+    """Why a kernel that can run here is better passed over, or None."""
+    beside = KERNELS[kernel].slow_beside
+    if beside and torch.cpu.get_capabilities().get(beside):
+        return f"slower than float32 on processors with {beside}"
+    return None
+
+
+_team: int | None = None
+"""The process whose threads have worked for a kernel."""
+
+
+def _threads() -> int:
+    """For a call. A forked child has not the threads of its parent, and would wait for them for ever: it works alone."""
+    global _team
+    _team = _team or os.getpid()
+    return torch.get_num_threads() if _team == os.getpid() else 1
 
 
 def _pixel_major(x: Tensor) -> Tensor:
@@ -103,7 +130,7 @@ def _call(
     """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none), flags and the sizes."""
     q, _, v = inputs
     strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
-    sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
+    sizes = (*q.shape, v.shape[3], window, _threads())
     if function(*strided, *(None if x is None else x.data_ptr() for x in others), *flags, *sizes):
         raise MemoryError("not enough memory for the scratch space of the correlation")
 
@@ -143,10 +170,16 @@ def _differentiate(
     return _channels_first(dq, D), _channels_first(dk.to(k.dtype), D), _channels_first(dv.to(v.dtype), M)
 
 
-def map_size(library: Any, v: Tensor, window: int) -> int:
-    """Numbers in the map of logits that :func:`map_forward` carries on: about window^2 for each pixel."""
-    B, M, H, W = v.shape
-    return int(library.nlrn_map_size(B, H, W, M + -M % _LANES, window)) if v.numel() else 0
+def map_size(library: Any, size: Sequence[int], window: int) -> int:
+    """Numbers in the map of logits that :func:`map_forward` carries on: about window^2 for each pixel.
+
+    Args:
+        library: the kernel.
+        size: of the values, [B, M, H, W].
+        window: side of the neighbourhood.
+    """
+    B, M, H, W = size
+    return int(library.nlrn_map_size(B, H, W, M + -M % _LANES, window)) if min(size) else 0
 
 
 def map_forward(

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nlrn.errors import ModelError
 from nlrn.export.correlation import bytes_per_tile
 from nlrn.export.network import model_proto
 from nlrn.files import write_whole
-from nlrn.models import ModelError
 from nlrn.network import NLRN
 
 __all__ = ["SIZES", "TOLERANCE", "export", "largest_difference"]

@@ -10,9 +10,10 @@ from onnx import TensorProto, helper
 from torch import Tensor
 
 import nlrn
+from nlrn.config import Config
 from nlrn.export.correlation import attention
 from nlrn.export.graph import IR_VERSION, OPSET, Graph
-from nlrn.network import NLRN, Config
+from nlrn.network import NLRN
 
 
 def model_proto(network: NLRN) -> onnx.ModelProto:

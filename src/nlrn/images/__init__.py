@@ -2,7 +2,7 @@
 
 from nlrn.images.picture import MAX_PIXELS, ImageFileError, Metadata, Picture
 from nlrn.images.reading import SUFFIXES, read, read_pages
-from nlrn.images.writing import WRITABLE, remove_parts, write, write_pages
+from nlrn.images.writing import WRITABLE, write, write_pages
 
 __all__ = [
     "MAX_PIXELS",
@@ -13,7 +13,6 @@ __all__ = [
     "Picture",
     "read",
     "read_pages",
-    "remove_parts",
     "write",
     "write_pages",
 ]

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from nlrn.errors import UserError
+
 MAX_PIXELS = 2**29
 """Larger images are refused before anything is decoded. It is 536 megapixels: above the 400 of the largest
 multi-shot cameras, and small enough that a crafted file of a few kilobytes costs 1.6 GB in 8-bit RGB and not
 all the memory there is."""
 
 
-class ImageFileError(Exception):
+class ImageFileError(UserError):
     """A file that cannot be read or written; the message is a sentence that names the file and the remedy."""
 
 

@@ -1,15 +1,14 @@
 """Writing an image file: whole or not at all, and never less than the pixels hold."""
 
-import contextlib
 import os
-import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from nlrn.files import write_whole
 from nlrn.images import cmyk, exif, pillow, png, pnm, tiff_writing
 from nlrn.images.picture import ImageFileError, Metadata, Picture
 from nlrn.images.reading import SUFFIXES
@@ -102,17 +101,6 @@ def write_pages(
     _replace(path, data)
 
 
-def remove_parts(targets: Iterable[Path]) -> None:
-    """Remove what is left of writing these files in a process that was killed."""
-    names: dict[Path, set[str]] = {}
-    for target in targets:
-        names.setdefault(target.parent, set()).add(target.name[:200])
-    for folder, wanted in names.items():
-        for part in folder.glob(".*.part"):
-            if part.name[1:].rsplit(".", 2)[0] in wanted:
-                part.unlink(missing_ok=True)
-
-
 def _kind(path: Path, pixels: npt.NDArray[np.generic]) -> str:
     """The format that the suffix names, once it is sure that it can hold the pixels."""
     suffix = path.suffix.lower()
@@ -186,19 +174,8 @@ def _replace(path: Path, data: bytes) -> None:
         raise ImageFileError(f"{path} is a folder: give the name of a file in it.")
     if not target.parent.is_dir():
         raise ImageFileError(f"{path} cannot be written: the folder {target.parent} does not exist, create it first.")
-    part = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            with open(part, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            with contextlib.suppress(FileNotFoundError):
-                os.chmod(part, target.stat().st_mode & 0o777)
-            os.replace(part, target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        write_whole(target, data)
     except OSError as error:
         raise ImageFileError(
             f"{path} cannot be written ({error.strerror}): check the permissions and the space of its folder."

@@ -1,1 +1,1 @@
-"""Pixels: arrays of any kind, colour, resizing, the noise in them, and how pictures are degraded for training."""
+"""Images as numbers: arrays of any kind, colour, resizing, noise, degradations."""

@@ -9,9 +9,9 @@ from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 
 from nlrn import models
-from nlrn.device import choose_device, choose_precision
-from nlrn.network import NLRN, Config
-from nlrn.progress import training_bar
+from nlrn.config import Config
+from nlrn.inference.device import choose_device, choose_precision
+from nlrn.network import NLRN
 from nlrn.training.data import (
     Batch,
     Patches,
@@ -25,6 +25,7 @@ from nlrn.training.data import (
     validation_sets,
 )
 from nlrn.training.optimizer import make_optimizers
+from nlrn.training.progress import training_bar
 from nlrn.training.record import Log, StopSign, describe, resume, save_checkpoint
 from nlrn.training.settings import Schedule, Settings
 from nlrn.training.weights import Average, freeze_norms, take_weights, warm_new_norms, with_steps

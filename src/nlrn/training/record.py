@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from nlrn.network import NLRN, Config
+from nlrn.config import Config
+from nlrn.files import replacing
+from nlrn.network import NLRN
 from nlrn.training.settings import Settings
 from nlrn.training.weights import Average
 
@@ -89,9 +91,8 @@ def save_checkpoint(
         "best": best,
         "steps": steps,
     }
-    temporary = path.with_suffix(".part")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    with replacing(path) as file:
+        torch.save(state, file)
 
 
 def resume(

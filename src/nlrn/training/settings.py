@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from nlrn.network import Config
+from nlrn.config import Config
 
 
 @dataclass(frozen=True)

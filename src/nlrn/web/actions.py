@@ -10,9 +10,9 @@ from gradio.processing_utils import save_file_to_cache
 from PIL import Image
 
 from nlrn.batch import UsageError
-from nlrn.explain import explain
-from nlrn.heatmaps import draw
-from nlrn.kinds import full_scale
+from nlrn.explanation.attention import explain
+from nlrn.explanation.heatmaps import draw
+from nlrn.pixels.arrays import full_scale
 from nlrn.web import work
 from nlrn.web.guard import is_ours
 from nlrn.web.work import Models, Opened, Order

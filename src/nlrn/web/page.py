@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 
 from nlrn import images
-from nlrn.models import DEFAULTS
-from nlrn.restore import SCALES
+from nlrn.config import DENOISE
+from nlrn.inference.restorer import SCALES
 from nlrn.web.actions import CLICK, EMPTY, NOTHING, VERBS, Actions
 from nlrn.web.work import Models
 
@@ -83,9 +83,7 @@ class _Page:
         scales = [(f"{n}x", n) for n in SCALES]
         self.scale = gr.Radio(scales, value=2, label="How much", visible=False, elem_id="scale")
         names = self._models.names("denoise")
-        self.model = gr.Dropdown(
-            names, value=DEFAULTS["denoise", 3], label="Model", filterable=False, elem_id="model"
-        )
+        self.model = gr.Dropdown(names, value=DENOISE.defaults[3], label="Model", filterable=False, elem_id="model")
         self.ensemble = gr.Checkbox(False, label="Flips and turns: 8 times as long, slightly better")
         self.go = gr.Button(VERBS["denoise"], variant="primary", interactive=False, elem_id="go")
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.batch import UsageError
-from nlrn.device import choose_device
+from nlrn.errors import UsageError, needs
+from nlrn.inference.device import choose_device
 from nlrn.models import load
 from nlrn.web.work import Models
 
@@ -75,10 +75,8 @@ def application(folder: Path, models: Models) -> "ASGIApp":
     # read by Gradio when it is imported and when the page is built
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    try:
+    with needs("web"):
         import gradio
-    except ModuleNotFoundError as error:
-        raise UsageError("the page is made with Gradio; install nlrn[web]") from error
     from fastapi import FastAPI
 
     from nlrn.web.guard import Guard

@@ -11,14 +11,16 @@ from PIL import Image
 
 from nlrn import images
 from nlrn.batch import UsageError
-from nlrn.color import Planes
+from nlrn.config import TASKS
 from nlrn.images import ImageFileError, Picture
-from nlrn.kinds import colours_of, full_scale
-from nlrn.models import DEFAULTS, list_models
+from nlrn.inference.restore import denoise, upscale
+from nlrn.inference.restorer import ready
+from nlrn.inference.tiles import Progress
+from nlrn.models.cards import list_models
 from nlrn.network import NLRN
-from nlrn.noise import estimate_sigma
-from nlrn.restore import denoise, ready, upscale
-from nlrn.tiles import Progress
+from nlrn.pixels.arrays import colours_of, full_scale
+from nlrn.pixels.color import Planes
+from nlrn.pixels.noise import estimate_sigma
 
 MAX_BYTES = 200 * 2**20
 """The largest file that is taken."""
@@ -168,7 +170,7 @@ def file_name(opened: Opened, order: Order) -> str:
 
 def default_model(opened: Opened | None, task: str) -> str:
     """The model that the command line takes for the picture where none is named."""
-    return DEFAULTS[task, 3 if opened is None else colours_of(opened.picture.pixels)]
+    return TASKS[task].defaults[3 if opened is None else colours_of(opened.picture.pixels)]
 
 
 def command(opened: Opened, order: Order) -> str:
