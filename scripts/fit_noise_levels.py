@@ -3,8 +3,8 @@
     python scripts/fit_noise_levels.py make FOLDER... --out SAMPLES.npz [--count 2500] [--seed 0]
     python scripts/fit_noise_levels.py fit SAMPLES.npz... --out src/nlrn/pixels/noise_levels.npz
 
-Samples are photographs as denoise-photo is trained on, white noise up to 75 grey levels, and clean pictures; a fifth of
-them are drawings and pages made here.
+Samples are photographs as denoise-photo is trained on, white noise up to 75 grey levels, and clean pictures; a fifth
+of them are drawings and pages made here.
 """
 
 import argparse
@@ -15,10 +15,11 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from nlrn.pixels.degradations.opponent import levels_of, to_opponent
+from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.photograph import photographs
 from nlrn.pixels.degradations.softness import enlarge_middle
 from nlrn.pixels.noise_features import noise_features
+from nlrn.pixels.opponent import levels_of, to_opponent
 from nlrn.training.data import Patches, read_images
 
 SIDE = 256
@@ -51,6 +52,17 @@ def drawing(random: np.random.Generator) -> Image.Image:
     return page
 
 
+def smoothed_by_the_camera(clean: Tensor, noisy: Tensor, random: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """What is left where a camera smooths what looks flat, and where it crushes the shadows; and the levels of it."""
+    luma = to_opponent(clean)[:, :1]
+    around = nn.functional.avg_pool2d(luma, 9, 1, padding=4, count_include_pad=False)
+    texture = nn.functional.avg_pool2d((luma - around).square(), 9, 1, padding=4, count_include_pad=False).sqrt()
+    flat = 0.2 + 0.8 * random.random()
+    kept = flat + (1 - flat) * (texture / (texture.quantile(0.7) + 1e-4)).clamp(max=1)
+    left = (noisy - clean) * kept * luma ** (0.6 * random.random())
+    return (clean + left).clamp(0, 1).mul(255).round().div(255), levels_of(left)
+
+
 def sample(patches: Patches, number: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Features of one picture, and its levels of luma and chroma and whether its noise is white."""
     generator = torch.Generator().manual_seed(number)
@@ -61,14 +73,19 @@ def sample(patches: Patches, number: int) -> tuple[np.ndarray, np.ndarray] | Non
         sharp = patches.cut(1, SIDE, generator)
     kind = random.random()
     white = False
-    if kind < 0.6:
+    if kind < 0.65:
         made = photographs(sharp, generator)
         degraded, levels = made.degraded, made.levels
+        if random.random() < 0.4:
+            degraded, levels = smoothed_by_the_camera(made.clean, degraded, random)
+        if random.random() < 0.5:
+            quality = int(random.integers(70, 99))
+            degraded = Compression("JPEG", quality, half_colour=random.random() < 0.6)(degraded[0])[None]
     else:
-        clean = enlarge_middle(sharp, torch.tensor([1 + 2 * max(0.0, random.random() - 0.5)])).clamp(0, 1)
+        clean = enlarge_middle(sharp, torch.tensor([1 + max(0.0, random.random() - 0.6)])).clamp(0, 1)
         if random.random() < 0.2:
             clean = to_opponent(clean)[:, :1].expand(-1, 3, -1, -1)
-        white = kind < 0.85
+        white = kind < 0.8
         sigma = 75 / 255 * random.random() ** 2 if white else 0.0
         white = sigma > 1.5 / 255
         shape = [1, 1 if torch.equal(clean[:, 0], clean[:, 1]) else 3, SIDE, SIDE]
@@ -114,7 +131,7 @@ def fit(sets: list[Path], out: Path) -> None:
 
 def trained(network: nn.Sequential, x: Tensor, y: Tensor, white: Tensor) -> nn.Sequential:
     optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=3e-2)
-    rounds, size = 120, 64
+    rounds, size = 60, 64
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=rounds * (len(x) // size))
     for _ in range(rounds):
         order = torch.randperm(len(x))
@@ -133,14 +150,17 @@ def trained(network: nn.Sequential, x: Tensor, y: Tensor, white: Tensor) -> nn.S
 
 def report(said: Tensor, wanted: Tensor) -> None:
     levels = said[:, :2].exp() - FLOOR
-    white = wanted[:, 2] > 0
-    print(f"white: {((said[:, 2] > 0) == white).float().mean():.3f} right; taken for it {((said[:, 2] > 0) & ~white).sum()} of {(~white).sum()}")
+    white, taken = wanted[:, 2] > 0, said[:, 2] > 0
+    print(
+        f"white: {(taken == white).float().mean():.3f} right, {(taken & ~white).sum()} of {(~white).sum()} wrongly so"
+    )
     for low, high in ((0, 0.3), (0.3, 1), (1, 2), (2, 4), (4, 8), (8, 16), (16, 60)):
         for plane, name in enumerate(("luma", "chroma")):
             some = (wanted[:, plane] >= low) & (wanted[:, plane] < high) & ~white
             if some.any():
                 off = levels[some, plane] - wanted[some, plane]
-                print(f"{name} {low}-{high}: {some.sum()} samples, off by {off.mean():+.2f} +- {off.std():.2f}, 95 %: {off.abs().quantile(0.95):.2f}")
+                spread = f"{off.mean():+.2f} +- {off.std():.2f}, 95 %: {off.abs().quantile(0.95):.2f}"
+                print(f"{name} {low}-{high}: {some.sum()} samples, off by {spread}")
 
 
 def main() -> None:

@@ -20,6 +20,8 @@ class Recipe:
     task: Literal["denoise", "sr"]
     sigma: float | None = None
     """The noise level where white is 255, whatever the bit depth; None: estimated for each image."""
+    strength: float = 1.0
+    """0 to 2: 1 takes the noise to be as strong as measured or given, 0 leaves the image alone."""
     scale: int = 0
     """2, 3 or 4 for ``sr``."""
     model: str | None = None
@@ -34,6 +36,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
+        if not 0 <= self.strength <= 2:
+            raise ValueError(f"strength must be from 0 to 2, not {self.strength:g}")
 
     def load(self) -> "PreparedRecipe":
         """Load the model; without a name, the one for each image is loaded when the first comes that needs it.
@@ -69,7 +73,7 @@ class PreparedRecipe:
         pixels = pixels[..., None] if planar else pixels
         if recipe.task == "denoise":
             sigma = in_units_of(pixels.dtype, recipe.sigma)
-            restored = self.restorer.denoise(pixels, sigma, progress)
+            restored = self.restorer.denoise(pixels, sigma, progress, strength=recipe.strength)
         else:
             restored = self.restorer.upscale(pixels, recipe.scale, progress)
         return restored[..., 0] if planar else restored

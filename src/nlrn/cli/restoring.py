@@ -21,6 +21,12 @@ def add(commands: "Commands") -> None:
         type=float,
         help="noise level, where white is 255, whatever the bit depth; estimated for each image if not given",
     )
+    denoise.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="0 to 2: 1 takes the noise to be as strong as measured or given, 0 leaves the image alone; default 1",
+    )
     _add_common(denoise, _denoise, "-denoised")
     upscale = commands.add_parser("upscale", help="enlarge images")
     upscale.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
@@ -46,7 +52,9 @@ def _add_common(parser: argparse.ArgumentParser, command: Callable[[argparse.Nam
     parser.add_argument(
         "--quality", type=int, help="1 to 100 for JPEG, WebP, AVIF and HEIC; default so that nothing visible is lost"
     )
-    parser.add_argument("--model", help="name or file; default the one that the task ships with")
+    parser.add_argument(
+        "--model", help="name or file; default the one that serves the task, and for denoising the noise"
+    )
     parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns: slower, better")
     add_device(parser)
     parser.add_argument(
@@ -64,7 +72,9 @@ def _add_common(parser: argparse.ArgumentParser, command: Callable[[argparse.Nam
 def _denoise(options: argparse.Namespace) -> int:
     from nlrn.batch import Recipe
 
-    return _run(options, Recipe("denoise", sigma=options.sigma, **_how(options)), "-denoised")
+    return _run(
+        options, Recipe("denoise", sigma=options.sigma, strength=options.strength, **_how(options)), "-denoised"
+    )
 
 
 def _upscale(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
-"""What a picture shows of its noise: how much it varies where it varies least, at four scales, in luma and chroma.
+"""What a picture shows of its noise: how much it varies where it varies least, at five scales, in luma and chroma.
 
 Each plane is taken apart by Haar wavelets, whose bands are scaled such that white noise is equally strong in all of
-them. Blocks of 16 x 16 pixels are then sorted by how much they vary: in the smoothest ones, noise is all there is,
+them. Blocks of 32 x 32 pixels are then sorted by how much they vary: in the smoothest ones, noise is all there is,
 while texture makes blocks unlike each other.
 """
 
@@ -10,24 +10,26 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-BLOCK = 16
-_SCALES = 4
+BLOCK = 32
+_SCALES = 5
 _QUANTILES = (0.03, 0.1, 0.25, 0.5)
-_MOST_BLOCKS = 2048
+_MOST_BLOCKS = 512
 _CLIPPED = 3.0  # grey levels from black or white: what is nearer is cut off
-FEWEST_BLOCKS = 16
+FEWEST_BLOCKS = 9
 COUNT = 4 * _SCALES * (len(_QUANTILES) + 2) + 2
 
 Floats = npt.NDArray[np.float32]
 
 
-def noise_features(rgb: npt.NDArray[np.generic]) -> Floats | None:
-    """Features of a picture [H, W, 3] in grey levels of 255, or None where it has too few blocks that tell anything.
+def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats | None:
+    """Features of a picture [H, W, 3], or None where it has too few blocks that tell anything.
+
+    ``scale`` makes grey levels of 255 of its values.
 
     Blocks in which no pixel differs from another, such as those of a drawing, and blocks that are black or white in
     part say nothing of noise and are left out where others remain.
     """
-    blocks = _blocks(rgb)
+    blocks = _blocks(rgb) * np.float32(scale)
     if len(blocks) < FEWEST_BLOCKS:
         return None
     luma = blocks @ np.array([0.299, 0.587, 0.114], np.float32)
@@ -51,7 +53,7 @@ def noise_features(rgb: npt.NDArray[np.generic]) -> Floats | None:
 
 
 def _blocks(rgb: npt.NDArray[np.generic]) -> Floats:
-    """At most so many blocks [N, 16, 16, 3], spread evenly."""
+    """At most so many blocks [N, 32, 32, 3], spread evenly."""
     rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
     whole = rgb[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3).swapaxes(1, 2)
     step = max(1, round(np.sqrt(rows * columns / _MOST_BLOCKS)))
@@ -59,12 +61,12 @@ def _blocks(rgb: npt.NDArray[np.generic]) -> Floats:
 
 
 def _energies(plane: Floats) -> Iterator[Floats]:
-    """The mean square of each block [N] in the bands of edges and of corners, from the finest scale to the coarsest."""
+    """The mean square of each block [N] in the bands of edges and of corners, finest scale first."""
     for _ in range(_SCALES):
         a, b = plane[:, ::2, ::2], plane[:, ::2, 1::2]
         c, d = plane[:, 1::2, ::2], plane[:, 1::2, 1::2]
         sum_top, sum_bottom, across_top, across_bottom = a + b, c + d, a - b, c - d
-        plane = (sum_top + sum_bottom) / 2
+        plane = (sum_top + sum_bottom) * np.float32(0.5)
         edges = np.square(sum_top - sum_bottom) + np.square(across_top + across_bottom)
         yield edges.mean((1, 2)) / 8
         yield np.square(across_top - across_bottom).mean((1, 2)) / 4
@@ -73,4 +75,4 @@ def _energies(plane: Floats) -> Iterator[Floats]:
 def _flattest(energies: list[Floats], part: float) -> npt.NDArray[np.intp]:
     """The blocks whose luma varies least in all, so large a part of them."""
     total = np.sum(energies, 0)
-    return np.argsort(total)[: max(FEWEST_BLOCKS // 2, int(part * len(total)))]
+    return np.argsort(total)[: max(FEWEST_BLOCKS // 3, int(part * len(total)))]

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nlrn.pixels.degradations.opponent import to_opponent
 from nlrn.pixels.degradations.photograph import photographs
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, round_8bit
+from nlrn.pixels.opponent import to_opponent
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 # pixels around a patch, whose enlargement must not see replicated ones; a multiple of every scale

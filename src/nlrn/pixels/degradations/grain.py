@@ -8,7 +8,7 @@ which gives it a kurtosis of 3.5 to 5.5.
 import torch
 from torch import Tensor
 
-from nlrn.pixels.degradations.opponent import to_opponent, to_rgb
+from nlrn.pixels.opponent import to_opponent, to_rgb
 
 _COARSEST = 6.0
 _MARGIN = 18

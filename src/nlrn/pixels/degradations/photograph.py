@@ -7,9 +7,9 @@ from torch import Tensor
 
 from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.grain import camera_noise, even_noise
-from nlrn.pixels.degradations.opponent import levels_of, to_opponent
 from nlrn.pixels.degradations.raw import Camera
 from nlrn.pixels.degradations.softness import enlarge_middle
+from nlrn.pixels.opponent import levels_of, to_opponent
 
 _STRONGEST = 20 / 255
 _GRAIN, _EVEN, _RAW = 0.62, 0.77, 0.9
