@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlrn.correlation import Carried, propagated_attention
+from nlrn.correlation import Carried, check_window, propagated_attention
 
 TASKS = ("denoise", "sr")
 SIMILARITIES = (
@@ -128,6 +128,7 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
+        check_window(window)
         self.window, self.similarity = window, similarity
         embedding = embedding or max(1, channels // 2)
         if "embedded" in similarity:
