@@ -9,8 +9,9 @@ from PIL import Image
 from skimage import data
 
 import nlrn
-from nlrn import degrade, images, network
-from nlrn.metrics import psnr
+from nlrn import images, network
+from nlrn.evaluation.metrics import psnr
+from nlrn.pixels import degrade
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from deblur_plug_and_play import compare

@@ -20,7 +20,7 @@ from skimage.restoration import denoise_tv_chambolle, wiener
 
 import nlrn
 from nlrn import images
-from nlrn.metrics import psnr
+from nlrn.evaluation.metrics import psnr
 
 SIGMA = 2.55 / 255
 RADIUS = 4

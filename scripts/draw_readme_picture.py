@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 import nlrn
 from nlrn import images
-from nlrn.metrics import psnr
+from nlrn.evaluation.metrics import psnr
 
 SIGMA = 30
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from nlrn import models
+from nlrn.models import cards
 from nlrn.network import NLRN
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +35,7 @@ def sample(height: int = 40, width: int = 48) -> torch.Tensor:
 def pinned(network: NLRN) -> list[float]:
     """What a model makes of the sample, at some pixels."""
     with torch.inference_mode():
-        restored = network(sample().expand(1, network.config.channels, -1, -1), 25 / 255)
+        restored = network(sample().expand(1, network.config.channels, -1, -1), 25 / 255, scale=2)
     return [round(float(v), 6) for v in restored.flatten()[::97]]
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--earlier", type=Path, nargs="*", default=[], help="runs it goes on from, in order")
     options = parser.parse_args()
 
-    network, card = models.load(options.run), json.loads((options.run / models.CARD).read_text())
+    network, card = models.load(options.run), json.loads((options.run / cards.CARD).read_text())
     training = {**card["training"], "recipe": options.recipe}
     training["curve"] = {run.name: curve(run) for run in [*options.earlier, options.run]}
     # the names of the sets, not where they lay on the machine that trained

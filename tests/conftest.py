@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from nlrn.network import NLRN, Config
+from nlrn.config import Config
+from nlrn.network import NLRN
 
 # the tests run side by side, one to a core
 torch.set_num_threads(1)

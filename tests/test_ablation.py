@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nlrn.network import NLRN, Config
+from nlrn.config import Config
+from nlrn.network import NLRN
 from nlrn.training.ablation import BASE, ablate, draw, to_markdown, variants
 from nlrn.training.loop import Outcome
 from nlrn.training.settings import Settings

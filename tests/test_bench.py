@@ -15,9 +15,10 @@ from nlrn.bench.arithmetic import forward_flops
 from nlrn.bench.propagation import propagation, table
 from nlrn.bench.training import training
 from nlrn.cli import main
+from nlrn.config import Config
 from nlrn.correlation import available
 from nlrn.correlation.kernels import KERNELS
-from nlrn.network import NLRN, Config
+from nlrn.network import NLRN
 
 
 def test_network(tmp_path: Path, network: Callable[..., NLRN]) -> None:

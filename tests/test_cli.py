@@ -9,8 +9,9 @@ import pytest
 
 from nlrn import images
 from nlrn.cli import main
-from nlrn.metrics import psnr
-from nlrn.models import DEFAULTS, SHIPPED
+from nlrn.config import TASKS
+from nlrn.evaluation.metrics import psnr
+from nlrn.models.cards import SHIPPED
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_a_one_pixel_image_is_restored(tmp_path: Path) -> None:
 def test_models_and_info_say_what_there_is(capsys) -> None:
     assert main(["models"]) == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in DEFAULTS.values())
+    assert all(name in said for task in TASKS.values() for name in task.defaults.values())
     assert main(["info"]) == 0
     said = capsys.readouterr().out
     assert "correlation:" in said

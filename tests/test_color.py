@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlrn.color import Planes, fill_transparent
+from nlrn.pixels.color import Planes, fill_transparent
 
 
 @pytest.mark.parametrize("channels", [1, 3])

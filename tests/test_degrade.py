@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import color
 from torch import Tensor
 
-from nlrn.degrade import (
+from nlrn.pixels.degrade import (
     add_noise,
     bicubic_weights,
     jpeg,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nlrn.metrics import psnr
+from nlrn.evaluation.metrics import psnr
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from nlrn import images, load
 from nlrn.cli import main
-from nlrn.degrade import resize_bicubic, rgb_to_ycbcr
-from nlrn.explain import Attention, Explanation, _radius, attention_at, explain
-from nlrn.heatmaps import colours, draw
-from nlrn.inference import bytes_per_pixel
-from nlrn.kinds import to_tensor
-from nlrn.memory import MOST
-from nlrn.network import NLRN, SIMILARITIES, Config, NonLocalBlock
-from nlrn.noise import estimate_sigma
-from nlrn.tiles import reach
+from nlrn.config import SIMILARITIES, Config
+from nlrn.explanation.attention import Attention, Explanation, _radius, attention_at, explain
+from nlrn.explanation.heatmaps import colours, draw
+from nlrn.inference.fused import bytes_per_pixel
+from nlrn.inference.memory import MOST
+from nlrn.inference.tiles import reach
+from nlrn.network import NLRN, NonLocalBlock
+from nlrn.pixels.arrays import to_tensor
+from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr
+from nlrn.pixels.noise import estimate_sigma
 
 
 def waves(height: int, width: int, channels: int = 1) -> Tensor:
@@ -109,6 +110,16 @@ def test_upscaling_sees_the_luma_of_the_enlargement(network, x: int, y: int) -> 
     assert max(found.image.shape) < 180
     luma = rgb_to_ycbcr(resize_bicubic(to_tensor(pixels), 192, 180))[None, :1]
     for a, b in zip(found.propagated, attention_at(net, luma, 3 * y + 1, 3 * x + 1), strict=True):
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_network_that_enlarges_is_explained_on_the_image_itself(network, scale: int) -> None:
+    net = network(task="sr", noise_map=False, post_upsampling=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 60, 3), dtype=np.uint8)
+    found = explain(net, pixels, 30, 33, scale=scale)
+    luma = rgb_to_ycbcr(to_tensor(pixels))[None, :1]
+    for a, b in zip(found.propagated, attention_at(net, luma, 33, 30), strict=True):
         np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from nlrn import models
-from nlrn.evaluate import evaluate_denoise, evaluate_sr
+from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr
+from nlrn.models import cards
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from publish_scores import in_readme
@@ -17,7 +18,7 @@ PINNED = json.loads(GOLDEN.read_text())
 
 
 def test_every_released_model_is_pinned() -> None:
-    assert PINNED.keys() == models.list_models().keys()
+    assert PINNED.keys() == cards.list_models().keys()
 
 
 @pytest.mark.parametrize("name", list(PINNED))

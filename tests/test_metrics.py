@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import metrics as theirs
 
-from nlrn.metrics import psnr, shave, ssim
+from nlrn.evaluation.metrics import psnr, shave, ssim
 
 RNG = np.random.default_rng(0)
 

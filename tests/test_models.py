@@ -9,7 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlrn import models
-from nlrn.models import CARD, SHIPPED, TENSORS, ModelError
+from nlrn.config import TASKS
+from nlrn.errors import ModelError
+from nlrn.models import cards
+from nlrn.models.cards import CARD, SHIPPED, TENSORS
 
 
 def test_saved_is_loaded(network, tmp_path: Path) -> None:
@@ -61,9 +64,9 @@ def test_changed_weights_are_noticed(network, tmp_path: Path) -> None:
         models.load(tmp_path)
 
 
-@pytest.mark.parametrize("name", list(models.list_models()))
+@pytest.mark.parametrize("name", list(cards.list_models()))
 def test_what_ships_is_what_its_card_says(name: str) -> None:
-    card = models.list_models()[name]
+    card = cards.list_models()[name]
     assert card["sha256"] == hashlib.sha256((SHIPPED / name / TENSORS).read_bytes()).hexdigest()
     network = models.load(name)
     assert card["parameters"] == sum(p.numel() for p in network.parameters())
@@ -72,5 +75,5 @@ def test_what_ships_is_what_its_card_says(name: str) -> None:
 
 
 def test_every_default_ships() -> None:
-    shipped = models.list_models()
-    assert all(shipped[name]["config"]["task"] == task for (task, _), name in models.DEFAULTS.items())
+    shipped = cards.list_models()
+    assert all(shipped[n]["config"]["task"] == task.name for task in TASKS.values() for n in task.defaults.values())

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from skimage import color, data
 
-from nlrn import noise
-from nlrn.noise import estimate_sigma
+from nlrn.pixels import noise
+from nlrn.pixels.noise import estimate_sigma
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 Plane = npt.NDArray[np.float64]

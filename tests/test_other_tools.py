@@ -18,8 +18,9 @@ from skimage import data
 from skimage.restoration import calibrate_denoiser
 
 import nlrn
-from nlrn import models, napari
-from nlrn.metrics import psnr
+from nlrn import napari
+from nlrn.evaluation.metrics import psnr
+from nlrn.models import cards
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,7 +43,7 @@ def test_hugging_face_tools_read_our_folders(network, tmp_path: Path) -> None:
     assert theirs.config == made.config
     x = torch.rand(1, 1, 9, 11)
     assert torch.equal(theirs(x, 0.1), made(x, 0.1))
-    with safe_open(tmp_path / models.TENSORS, "pt") as file:
+    with safe_open(tmp_path / cards.TENSORS, "pt") as file:
         assert file.metadata() == {"format": "pt"}
 
 
@@ -51,7 +52,7 @@ def test_we_read_folders_of_hugging_face_tools(network, tmp_path: Path) -> None:
     theirs = OnTheHub(made.config)
     theirs.load_state_dict(made.state_dict())
     theirs.save_pretrained(tmp_path)
-    assert json.loads((tmp_path / models.CARD).read_text())["every"] == 2
+    assert json.loads((tmp_path / cards.CARD).read_text())["every"] == 2
     loaded = nlrn.load(tmp_path)
     assert loaded.config == made.config
     x = torch.rand(1, 1, 9, 11)

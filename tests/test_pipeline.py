@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from nlrn import pipeline
-from nlrn.pipeline import overlapped
+from nlrn.batch import pipeline
+from nlrn.batch.pipeline import overlapped
 
 
 def test_the_next_is_read_and_the_last_is_written_while_one_is_in_work() -> None:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nlrn import list_models, tables
+from nlrn import list_models
 from nlrn.cli import main
+from nlrn.evaluation import tables
 
 ROOT = Path(__file__).parents[1]
 

@@ -10,13 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlrn import memory as memory_module
 from nlrn import models
-from nlrn.inference import FusedNLRN, bytes_per_pixel
-from nlrn.memory import MOST, budget, free_memory
-from nlrn.network import NLRN, Config
-from nlrn.restore import restore
-from nlrn.tiles import _up, make_plan, reach, sweep
+from nlrn.config import Config
+from nlrn.inference import memory as memory_module
+from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
+from nlrn.inference.memory import MOST, budget, free_memory
+from nlrn.inference.restorer import restore
+from nlrn.inference.tiles import Given, _up, make_plan, pieces, reach
+from nlrn.models import cards
+from nlrn.network import NLRN
 
 CPU = torch.device("cpu")
 SMALL = Config(steps=3, filters=8, embedding=4, window=5, noise_map=True)
@@ -95,15 +97,20 @@ def test_the_reach_is_the_receptive_field(network, unshuffle: int) -> None:
     assert max(up) == max(down) == radius
 
 
-def tiled(run, config: Config, x: torch.Tensor, memory: int, precision: torch.dtype = torch.float32) -> torch.Tensor:
-    plan = make_plan(config, *x.shape[2:], precision=precision, memory=memory)
+def given(x: torch.Tensor):
+    return lambda rows, cols: Given(x[:, :, rows, cols], x[:, :, rows, cols])
+
+
+def tiled(
+    run, config: Config, x: torch.Tensor, memory: int, precision: torch.dtype = torch.float32, scale: int = 1
+) -> torch.Tensor:
+    plan = make_plan(config, *x.shape[2:], precision=precision, memory=memory, scale=scale)
     assert len(list(plan.tiles())) >= 4
-    out = torch.empty_like(x)
-
-    def write(rows: slice, cols: slice, restored: torch.Tensor) -> None:
+    out = torch.zeros(*x.shape[:2], x.shape[2] * scale, x.shape[3] * scale)
+    for rows, cols, restored, beside in pieces(run, plan, given(x), torch.tensor([0.1])):
         out[:, :, rows, cols] = restored
-
-    sweep(run, plan, lambda rows, cols: x[:, :, rows, cols], write, torch.tensor([0.1]))
+        seen_rows, seen_cols = (slice(part.start // scale, part.stop // scale) for part in (rows, cols))
+        assert torch.equal(beside, x[:, :, seen_rows, seen_cols])
     return out
 
 
@@ -111,23 +118,33 @@ def tiled(run, config: Config, x: torch.Tensor, memory: int, precision: torch.dt
 def test_tiled_equals_untiled(network, unshuffle: int) -> None:
     x = torch.rand(1, 1, 151 * unshuffle, 170 * unshuffle - 1)
     made = network(unshuffle=unshuffle)
-    expected = restore(made, x, 0.1)
-    pieces = tiled(FusedNLRN(made), made.config, x, 2_000_000 * unshuffle)
-    torch.testing.assert_close(pieces, expected, atol=1e-5, rtol=0)
+    expected = restore(FusedNLRN(made), x, 0.1)
+    together = tiled(FusedNLRN(made), made.config, x, 2_000_000 * unshuffle)
+    torch.testing.assert_close(together, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(models.list_models()))
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_tiles_of_the_small_image_make_the_large_one(network, scale: int) -> None:
+    x, made = torch.rand(1, 1, 151, 169), network(task="sr", noise_map=False, post_upsampling=True)
+    fused = FusedNLRN(made)
+    together = tiled(partial(fused, scale=scale), made.config, x, 2_500_000, scale=scale)
+    assert together.shape == (1, 1, 151 * scale, 169 * scale)
+    torch.testing.assert_close(together, restore(fused, x, scale=scale), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(cards.list_models()))
 def test_the_seams_of_the_models_that_ship_in_grey_levels(name: str) -> None:
     made = models.load(name)
     y, x = torch.meshgrid(torch.arange(200.0), torch.arange(200.0), indexing="ij")
     picture = 0.5 + 0.2 * torch.sin(x * y / 300) + 0.2 * (torch.sin(x / 5 + y / 9) > 0)
     noise = torch.randn(1, made.config.channels, 200, 200, generator=torch.Generator().manual_seed(0))
     noisy = picture.view(1, 1, 200, 200) + 0.1 * noise
-    whole, seams = {}, {}
+    whole, seams, scale = {}, {}, 2 if made.config.post_upsampling else 1
     for precision in (torch.float32, torch.bfloat16):
-        run, memory = FusedNLRN(made, precision), 150**2 * bytes_per_pixel(made.config, precision, CPU)
+        run = partial(FusedNLRN(made, precision), scale=2)
+        memory = 150**2 * bytes_per_pixel(made.config, precision, CPU, scale)
         whole[precision] = run(noisy, 0.1) * 255
-        seams[precision] = tiled(run, made.config, noisy, memory, precision) * 255 - whole[precision]
+        seams[precision] = tiled(run, made.config, noisy, memory, precision, scale) * 255 - whole[precision]
     assert seams[torch.float32].abs().max() < 0.01
     assert seams[torch.float32].abs().mean() < 0.001
     # every order of the same sums rounds differently in bf16; that is all there is to see, and no more of it
@@ -154,7 +171,9 @@ def test_out_of_memory_halves_the_tiles(network, error: type[Exception], caplog)
     made, x = network(), torch.rand(1, 1, 150, 170)
     run = Cramped(made, 70 * 80, error)
     with caplog.at_level("INFO", "nlrn"):
-        torch.testing.assert_close(tiled(run, made.config, x, 4_000_000), restore(made, x, 0.1), atol=1e-5, rtol=0)
+        torch.testing.assert_close(
+            tiled(run, made.config, x, 4_000_000), restore(FusedNLRN(made), x, 0.1), atol=1e-5, rtol=0
+        )
     assert "out of memory" in caplog.text
 
 
@@ -162,22 +181,20 @@ def test_out_of_memory_late_keeps_what_is_finished(network) -> None:
     made, x = network(), torch.rand(1, 1, 150, 170)
     run = Cramped(made, 150 * 170)
     whole = make_plan(made.config, 150, 170, memory=2_000_000)
-    pieces = len(list(whole.tiles()))
+    tiles = list(whole.tiles())
     written, out = [], torch.empty_like(x)
-
-    def write(rows: slice, cols: slice, restored: torch.Tensor) -> None:
+    progress: list[tuple[int, int]] = []
+    for rows, cols, restored, _ in pieces(
+        run, whole, given(x), torch.tensor([0.1]), progress=lambda *now: progress.append(now)
+    ):
         written.append((rows, cols))
         out[:, :, rows, cols] = restored
-        if len(written) == pieces // 2:
+        if len(written) == len(tiles) // 2:
             run.pixels = 70 * 70  # somebody else took the memory
-
-    progress: list[tuple[int, int]] = []
-    read = lambda rows, cols: x[:, :, rows, cols]  # noqa: E731  # one expression, as the argument that it is
-    sweep(run, whole, read, write, torch.tensor([0.1]), progress=lambda *now: progress.append(now))
-    assert written[: pieces // 2] == list(whole.tiles())[: pieces // 2]
+    assert written[: len(tiles) // 2] == tiles[: len(tiles) // 2]
     assert sum((r.stop - r.start) * (c.stop - c.start) for r, c in written) == 150 * 170
     assert progress[-1] == (150 * 170, 150 * 170)
-    torch.testing.assert_close(out, restore(made, x, 0.1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out, restore(FusedNLRN(made), x, 0.1), atol=1e-5, rtol=0)
 
 
 def test_too_little_memory_for_any_tile(network) -> None:
@@ -192,12 +209,9 @@ def test_planes_take_turns_where_all_at_once_have_no_room(network) -> None:
     plan = make_plan(made.config, 60, 64, images=3, memory=60 * 64 * cost)
     assert (plan.batch, plan.tile_height, plan.tile_width) == (1, 60, 64)
     out, levels = torch.empty_like(x), torch.tensor([0.05, 0.1, 0.2])
-
-    def write(rows: slice, cols: slice, restored: torch.Tensor) -> None:
+    for rows, cols, restored, _ in pieces(FusedNLRN(made), plan, given(x), levels):
         out[:, :, rows, cols] = restored
-
-    sweep(FusedNLRN(made), plan, lambda rows, cols: x[:, :, rows, cols], write, levels)
-    torch.testing.assert_close(out, restore(made, x, levels), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out, restore(FusedNLRN(made), x, levels), atol=1e-5, rtol=0)
 
 
 def test_a_flat_field_shows_no_grid(network) -> None:
@@ -212,31 +226,35 @@ def test_the_ensemble_is_the_mean_over_flips_and_turns(network) -> None:
     views = [v.rot90(k, (2, 3)) for v in views for k in range(4)]
     back = [made(v, 0.1).rot90(-k, (2, 3)) for v, k in zip(views, [0, 1, 2, 3] * 2, strict=True)]
     expected = (sum(back[:4]) + sum(b.flip(3) for b in back[4:])) / 8
-    torch.testing.assert_close(restore(made, x, 0.1, ensemble=True), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(restore(FusedNLRN(made), x, 0.1, ensemble=True), expected, atol=1e-5, rtol=0)
 
 
 def test_progress_ends_at_the_whole(network) -> None:
     seen: list[tuple[int, int]] = []
-    restore(network(), torch.rand(1, 1, 20, 30), 0.1, progress=lambda done, total: seen.append((done, total)))
+    restore(
+        FusedNLRN(network()), torch.rand(1, 1, 20, 30), 0.1, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(600, 600)]
 
 
 MEASURE = """
 import torch
 from pathlib import Path
-from nlrn.network import NLRN, Config
-from nlrn.tiles import make_plan
-from nlrn.restore import restore
+from nlrn.config import Config
+from nlrn.network import NLRN
+from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.restorer import restore
+from nlrn.inference.tiles import make_plan
 
 def peak():
     line = next(l for l in Path("/proc/self/status").read_text().splitlines() if l.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
 
 network = NLRN(Config(**{fields})).eval().to(memory_format=torch.channels_last)
-restore(network, torch.rand(1, 1, 32, 32), 0.1, precision={precision})
+restore(FusedNLRN(network, {precision}), torch.rand(1, 1, 32, 32), 0.1, scale=4)
 before = peak()
-restore(network, torch.rand(1, 1, {side}, {side}), 0.1, precision={precision})
-print(peak() - before, make_plan(network.config, {side}, {side}, precision={precision}).bytes)
+restore(FusedNLRN(network, {precision}), torch.rand(1, 1, {side}, {side}), 0.1, scale=4)
+print(peak() - before, make_plan(network.config, {side}, {side}, precision={precision}, scale=4).bytes)
 """
 
 
@@ -247,10 +265,11 @@ print(peak() - before, make_plan(network.config, {side}, {side}, precision={prec
         ({"steps": 6, "filters": 64, "embedding": 32, "window": 15, "every": 2, "noise_map": True}, 400),
         ({"steps": 4, "window": 9, "noise_map": True}, 200),
         ({"steps": 12, "filters": 64, "embedding": 32, "window": 15, "every": 3, "unshuffle": 2}, 700),
+        ({"task": "sr", "steps": 6, "filters": 32, "embedding": 16, "window": 9, "post_upsampling": True}, 300),
         ({"steps": 7, "filters": 32, "embedding": 16, "window": 15, "noise_map": True}, 300),
         ({"steps": 2, "window": 5, "filters": 64, "similarity": "euclidean"}, 200),
     ],
-    ids=["lite", "paper's widths", "unshuffled", "map of logits", "euclidean"],
+    ids=["lite", "paper's widths", "unshuffled", "enlarging", "map of logits", "euclidean"],
 )
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_the_memory_is_as_predicted(fields, side: int, precision: torch.dtype) -> None:

@@ -19,8 +19,8 @@ from running_page import running_page
 
 from nlrn import images, load
 from nlrn.cli import main
-from nlrn.explain import explain
-from nlrn.heatmaps import draw
+from nlrn.explanation.attention import explain
+from nlrn.explanation.heatmaps import draw
 from nlrn.images import Metadata, Picture
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -190,7 +190,7 @@ def test_calls_cannot_name_files_of_the_machine(client: httpx.Client, uploaded: 
 
 
 def test_calls_cannot_name_other_models(client: httpx.Client) -> None:
-    from nlrn.models import SHIPPED
+    from nlrn.models.cards import SHIPPED
 
     for name in (str(SHIPPED / "sr-lite"), "/etc", "sr-lite"):
         said = call(client, function(client, "restore"), [None, "denoise", name, True, 5, 2, False])
@@ -217,7 +217,7 @@ def test_what_keeps_it_from_starting_is_one_sentence(capsys, monkeypatch) -> Non
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["web", "--no-browser", "--port", "0"]) == 2
     error = capsys.readouterr().err
-    assert error == "nlrn: the page is made with Gradio; install nlrn[web]\n"
+    assert error == "nlrn: this needs gradio; install nlrn[web]\n"
 
 
 def test_other_commands_do_not_load_gradio() -> None:

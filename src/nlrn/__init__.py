@@ -5,48 +5,39 @@ Importing this module is quick: torch and the rest are loaded when one of the na
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from nlrn.models import ModelError, list_models, load, save
-    from nlrn.network import NLRN, Config, NonLocalBlock
-    from nlrn.noise import estimate_sigma
-    from nlrn.restore import denoise, upscale
+from typing import Any
 
 try:
     __version__ = version("nlrn")
 except PackageNotFoundError:  # a checkout that was not installed: torch.hub uses it so
     __version__ = "0+checkout"
 
-_HOME = {
+# for type checkers the same names stand in __init__.pyi
+_HOMES = {
     "NLRN": "network",
-    "Config": "network",
-    "ModelError": "models",
+    "Config": "config",
+    "ModelError": "errors",
     "NonLocalBlock": "network",
-    "denoise": "restore",
-    "estimate_sigma": "noise",
+    "Restorer": "inference.restorer",
+    "denoise": "inference.restore",
+    "estimate_sigma": "pixels.noise",
     "list_models": "models",
     "load": "models",
     "save": "models",
-    "upscale": "restore",
+    "upscale": "inference.restore",
 }
-
-__all__ = [
-    "NLRN",
-    "Config",
-    "ModelError",
-    "NonLocalBlock",
-    "__version__",
-    "denoise",
-    "estimate_sigma",
-    "list_models",
-    "load",
-    "save",
-    "upscale",
-]
+# modules that are still found under the names that they once had
+_MOVED = {"recipe": "batch.recipe"}
+__all__ = ["__version__", *_HOMES]  # names all the same
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name in _MOVED:
+        return import_module(f"nlrn.{_MOVED[name]}")
+    if name not in _HOMES:
         raise AttributeError(f"module 'nlrn' has no attribute {name!r}")
-    return getattr(import_module(f"nlrn.{_HOME[name]}"), name)
+    return getattr(import_module(f"nlrn.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

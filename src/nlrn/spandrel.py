@@ -16,8 +16,9 @@ This module is imported only when asked for: importing spandrel fails where torc
 import torch
 from torch import Tensor
 
-from nlrn.network import NLRN, Config
-from nlrn.restore import SCALES, denoise, upscale
+from nlrn.config import SCALES, Config
+from nlrn.inference.restore import denoise, upscale
+from nlrn.network import NLRN
 
 try:
     from spandrel import (  # type: ignore[import-untyped]  # it has types, but does not say so

@@ -3,25 +3,23 @@
 import math
 import multiprocessing
 import os
-import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from nlrn import models
 from nlrn.bench.timing import seconds
-from nlrn.correlation import LogitsInPlace, confined_attention
+from nlrn.config import Config
 from nlrn.correlation.dispatch import VARIABLE
-from nlrn.device import choose_precision
-from nlrn.network import NLRN, Config
-from nlrn.patches import PATCH, restore_by_patches
-from nlrn.restore import restore
+from nlrn.evaluation.patches import PATCH, restore_by_patches
+from nlrn.inference.device import choose_precision
+from nlrn.inference.fused import CORRELATION, FusedNLRN
+from nlrn.inference.restorer import restore
+from nlrn.network import NLRN
 
 PAPER = "paper"
 """The name of the paper's network, with random weights."""
@@ -42,7 +40,7 @@ def network(
 
     Args:
         names: models that ship, files, or :data:`PAPER`.
-        size: side of the image.
+        size: side of the image that comes out; a network that enlarges makes it from half.
         precisions: "fp32" and "bf16", one measurement each.
         repeats: the quickest counts.
         patches: of the released protocol, so many patches of 45 x 45 are restored, and the time for the rest is
@@ -119,9 +117,11 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
     torch.set_num_threads(threads)
     made, dtype = _load(name), choose_precision(precision, torch.device("cpu"))
     channels = made.config.channels
-    image = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
-    restore(made, image[..., :64, :64], _SIGMA, precision=dtype)
-    taken = min(seconds(lambda: restore(made, image, _SIGMA, precision=dtype)) for _ in range(repeats))
+    side = size // made.config.factor(2)
+    image = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(0))
+    run = partial(restore, FusedNLRN(made, dtype), sigma=_SIGMA, scale=2)
+    run(image[..., :64, :64])
+    taken = min(seconds(lambda: run(image)) for _ in range(repeats))
     peak = _peak()
     return {
         "model": name,
@@ -129,8 +129,8 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
         "seconds": taken,
         "us_per_pixel": taken / size**2 * 1e6,
         "peak_bytes": peak,
-        "shares": _shares(lambda: restore(made, image, _SIGMA, precision=dtype)),
-        "released": _released(made, image, dtype, patches) if patches else None,
+        "shares": _shares(lambda: run(image)),
+        "released": _released(made, image, dtype, patches) if patches and side == size else None,
     }
 
 
@@ -144,49 +144,29 @@ def _peak() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-class _Stopwatch(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch has it
-    """The seconds that each of PyTorch's operators takes, and the correlation as a whole."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # as torch has it
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.inside = False
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self.inside:
-            return func(*args, **(kwargs or {}))
-        start = time.perf_counter()
-        result = func(*args, **(kwargs or {}))
-        self.seconds[str(func)] += time.perf_counter() - start
-        return result
-
-    def correlation(self, attention: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def timed(*args: Any, **kwargs: Any) -> Tensor:
-            self.inside, start = True, time.perf_counter()
-            try:
-                return attention(*args, **kwargs)
-            finally:
-                self.inside = False
-                self.seconds["correlation"] += time.perf_counter() - start
-
-        return timed
-
-
 def _shares(call: Callable[[], object]) -> dict[str, float]:
-    watch = _Stopwatch()
-    with (
-        mock.patch("nlrn.inference.confined_attention", watch.correlation(confined_attention)),
-        mock.patch("nlrn.inference.LogitsInPlace.attend", watch.correlation(LogitsInPlace.attend)),
-        watch,
-    ):
+    """The parts of the time that go into convolutions, the correlation and the rest."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         total = seconds(call)
-    correlation = watch.seconds.pop("correlation", 0.0)
-    convolutions = sum(s for name, s in watch.seconds.items() if any(part in name for part in _CONVOLUTIONS))
-    return {
-        "convolutions": convolutions / total,
-        "correlation": correlation / total,
-        "rest": 1 - (convolutions + correlation) / total,
-    }
+    # the correlation is counted as a whole, with the operators inside; a convolution by its outermost operator
+    spent = {"convolutions": 0.0, "correlation": 0.0}
+    for event in profile.events():
+        kind = _kind(event.name)
+        if kind is not None and not any(_kind(above.name) for above in _above(event)):
+            spent[kind] += event.cpu_time_total / 1e6 / total
+    return {**spent, "rest": 1 - sum(spent.values())}
+
+
+def _kind(operator: str) -> str | None:
+    if operator == CORRELATION:
+        return "correlation"
+    return "convolutions" if any(part in operator for part in _CONVOLUTIONS) else None
+
+
+def _above(event: Any) -> Iterator[Any]:
+    """The operators that an operator was called from."""
+    while (event := event.cpu_parent) is not None:
+        yield event
 
 
 def _released(made: NLRN, image: Tensor, precision: torch.dtype, most: int) -> dict[str, Any]:
@@ -194,9 +174,9 @@ def _released(made: NLRN, image: Tensor, precision: torch.dtype, most: int) -> d
     size = image.shape[2]
     needed = _patches(size) ** 2
     side = min(size, PATCH + _STRIDE * (math.isqrt(most) - 1))
-    with mock.patch.dict(os.environ, {VARIABLE: "torch"}):
-        part = image[..., :side, :side]
-        taken = seconds(lambda: restore_by_patches(made, part, _SIGMA, stride=_STRIDE, precision=precision))
+    os.environ[VARIABLE] = "torch"  # for the rest of this process, which ends here
+    part = image[..., :side, :side]
+    taken = seconds(lambda: restore_by_patches(made, part, _SIGMA, stride=_STRIDE, precision=precision))
     timed = _patches(side) ** 2
     return {
         "seconds": taken * needed / timed,

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -19,6 +19,7 @@ _BRIEFLY = {
     "propagation": ["--size", "64"],
     "network": ["denoise-gray-lite", "--size", "256"],
     "training": ["denoise-gray-lite"],
+    "frontier": ["--size", "128", "--repeats", "1"],
 }
 
 
@@ -34,8 +35,9 @@ def add(commands: "Commands") -> None:
         "propagation": _add_propagation(parts),
         "network": _add_network(parts),
         "training": _add_training(parts),
+        "frontier": _add_frontier(parts),
     }
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    bench.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     bench.set_defaults(command=_bench, measure=lambda _: _all(parsers))
 
 
@@ -43,7 +45,7 @@ def _add_part(
     parts: "Commands", name: str, measure: Callable[[argparse.Namespace], Measured], about: str
 ) -> argparse.ArgumentParser:
     part = parts.add_parser(name, help=about, description=about)
-    part.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    part.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     part.set_defaults(measure=measure)
     return part
 
@@ -115,6 +117,17 @@ def _add_training(parts: "Commands") -> argparse.ArgumentParser:
     return part
 
 
+def _add_frontier(parts: "Commands") -> argparse.ArgumentParser:
+    part = _add_part(
+        parts, "frontier", _frontier, "quality against time: all models beside DnCNN, FFDNet, DRUNet, VDSR and IMDN"
+    )
+    part.add_argument("--size", type=int, default=512, help="side of the image, a multiple of 8")
+    part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
+    part.add_argument("--repeats", type=int, default=3)
+    part.add_argument("--figure", type=path, metavar="PNG", help="draw it there; needs nlrn[train]")
+    return part
+
+
 def _bench(options: argparse.Namespace) -> int:
     from nlrn.files import write_json
 
@@ -138,7 +151,7 @@ def _correlation(options: argparse.Namespace) -> Measured:
     import torch
 
     from nlrn.bench.correlation import correlation, shipped, table
-    from nlrn.device import has_fast_bf16
+    from nlrn.inference.device import has_fast_bf16
 
     fast = ["fp32", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["fp32"]
     given = (options.depth, options.width, options.window)
@@ -188,12 +201,10 @@ def _network(options: argparse.Namespace) -> Measured:
 
 
 def _training(options: argparse.Namespace) -> Measured:
-    from nlrn.jobs import UsageError
+    from nlrn.errors import needs
 
-    try:
+    with needs("train"):
         from nlrn.bench.training import table, training
-    except ModuleNotFoundError as error:
-        raise UsageError(f"training needs {error.name}; install nlrn[train]") from error
     results = training(
         options.models,
         batch=options.batch,
@@ -202,4 +213,19 @@ def _training(options: argparse.Namespace) -> Measured:
         repeats=options.repeats,
         device=options.device,
     )
+    return results, table(results)
+
+
+def _frontier(options: argparse.Namespace) -> Measured:
+    from nlrn.bench.frontier import draw, frontier, table
+    from nlrn.errors import UsageError, needs
+
+    if options.size < 8 or options.size % 8:
+        raise UsageError(f"--size must be a multiple of 8, not {options.size}")
+    if options.figure:
+        with needs("train"):
+            import matplotlib as _  # noqa: F401  # before the measurements rather than after them
+    results = frontier(size=options.size, precisions=options.precision, repeats=options.repeats)
+    if options.figure:
+        draw(results, options.figure)
     return results, table(results)

@@ -1,10 +1,13 @@
 """``nlrn demo``, ``models`` and ``info``: look around."""
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
+from nlrn.models.cards import list_models
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -12,31 +15,48 @@ if TYPE_CHECKING:
 
 def add(commands: "Commands") -> None:
     demo = commands.add_parser("demo", help="see it work on a sample photograph")
-    demo.add_argument("-o", "--output", type=Path, default=Path("nlrn-demo"), help="folder for the pictures")
+    demo.add_argument("-o", "--output", type=path, default=Path("nlrn-demo"), help="folder for the pictures")
     demo.set_defaults(command=_demo)
-    commands.add_parser("models", help="the models that ship").set_defaults(command=_models)
-    commands.add_parser("info", help="versions, devices, kernels in use").set_defaults(command=_info)
+    for name, about, command in (
+        ("models", "the models that ship", _models),
+        ("info", "versions, devices, kernels in use", _info),
+    ):
+        parser = commands.add_parser(name, help=about)
+        parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+        parser.set_defaults(command=command)
 
 
 def _models(options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps(list_models(), indent=2))
+        return DONE
     from rich.console import Console
+    from rich.table import Table
 
-    from nlrn.describe import models_table
-
-    Console().print(models_table())
+    table = Table("name", "task", "parameters", "scores (PSNR, dB)")
+    for name, card in list_models().items():
+        table.add_row(name, card["config"]["task"], f"{card['parameters']:,}", _scores(card))
+    Console().print(table)
     return DONE
 
 
-def _info(options: argparse.Namespace) -> int:
-    from nlrn.describe import info_lines
+def _scores(card: dict[str, Any]) -> str:
+    return "\n".join(
+        f"{data}: " + " / ".join(f"{psnr:.2f}" for psnr in scores.values()) + f" at {' / '.join(scores)}"
+        for data, scores in card.get("scores", {}).items()
+    )
 
-    for line in info_lines():
-        print(line)
+
+def _info(options: argparse.Namespace) -> int:
+    from nlrn.cli.machine import machine, machine_lines
+
+    found = machine()
+    print(json.dumps(found, indent=2) if options.json else "\n".join(machine_lines(found)))
     return DONE
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from nlrn.demo import run_demo
+    from nlrn.cli.demo import run_demo
 
     run_demo(options.output)
     return DONE

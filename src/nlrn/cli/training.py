@@ -1,53 +1,45 @@
 """``nlrn train`` and ``nlrn ablate``: train a network, or many small ones to see what matters."""
 
 import argparse
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nlrn.cli.exits import DONE, WRONG_USE
-from nlrn.cli.options import add_device
+from nlrn.cli.exits import DONE
+from nlrn.cli.flags import add_flags, from_flags
+from nlrn.cli.options import add_device, path
+from nlrn.config import TASKS, Config
+from nlrn.errors import UsageError, needs
+from nlrn.training.settings import Settings
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
 
 
-def add(commands: "Commands", *, flags: bool) -> None:
+def add(commands: "Commands") -> None:
     train = commands.add_parser("train", help="train a network")
-    if flags:
-        _add_flags(train)
+    tasks = train.add_subparsers(required=True, metavar="TASK")
+    for task in TASKS:
+        one = tasks.add_parser(task)
+        add_flags(one.add_argument_group("the network"), Config, skip=("task",))
+        add_flags(one.add_argument_group("the training"), Settings)
+        one.set_defaults(command=_train, task=task)
     ablate = commands.add_parser("ablate", help="what each part of the network is worth: a table and a figure")
-    ablate.add_argument("--data", type=Path, nargs="+", required=True, help="folders of training images")
-    ablate.add_argument("--out", type=Path, required=True, help="for the runs and results; found there, they go on")
+    ablate.add_argument(
+        "--data", type=path, nargs="+", required=True, help="folders of training images; of test images for --trained"
+    )
+    ablate.add_argument("--out", type=path, help="for the runs and results; found there, they go on")
+    ablate.add_argument(
+        "--trained", metavar="MODEL", help="train nothing: what the attention is worth in this model, on the images"
+    )
     ablate.add_argument("--iterations", type=int, default=1000, help="of each of the networks. Default: 1000")
     ablate.add_argument("--batch", type=int, default=16, help="patches of 33 x 33. Default: 16")
     add_device(ablate)
     ablate.set_defaults(command=_ablate)
 
 
-def _add_flags(parser: argparse.ArgumentParser) -> None:
-    from nlrn.flags import add_flags
-    from nlrn.network import Config
-    from nlrn.training.settings import Settings
-
-    tasks = parser.add_subparsers(required=True, metavar="TASK")
-    for task in ("denoise", "sr"):
-        one = tasks.add_parser(task)
-        add_flags(one.add_argument_group("the network"), Config, skip=("task",))
-        add_flags(one.add_argument_group("the training"), Settings)
-        one.set_defaults(command=_train, task=task)
-
-
 def _train(options: argparse.Namespace) -> int:
-    from nlrn.flags import from_flags
-    from nlrn.network import Config
 
-    try:
+    with needs("train"):
         from nlrn.training.loop import train
-        from nlrn.training.settings import Settings
-    except ModuleNotFoundError as error:
-        print(f"nlrn: training needs {error.name}; install nlrn[train]", file=sys.stderr)
-        return WRONG_USE
     outcome = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
     print(f"best validation PSNR {outcome.psnr:.2f} dB; weights in {options.out}")
     return DONE
@@ -56,13 +48,15 @@ def _train(options: argparse.Namespace) -> int:
 def _ablate(options: argparse.Namespace) -> int:
     from nlrn.files import write_whole
 
-    try:
+    if options.trained:
+        return _ablate_trained(options)
+    if options.out is None:
+        raise UsageError("nlrn ablate needs --out, the folder for its runs, or --trained MODEL")
+
+    with needs("train"):
         import matplotlib as _  # noqa: F401  # before hours of training rather than after them
 
         from nlrn.training import ablation
-    except ModuleNotFoundError as error:
-        print(f"nlrn: the ablation needs {error.name}; install nlrn[train]", file=sys.stderr)
-        return WRONG_USE
     scores = ablation.ablate(
         options.data,
         options.out,
@@ -75,4 +69,18 @@ def _ablate(options: argparse.Namespace) -> int:
     print(table, end="")
     write_whole(options.out / "ablation.md", table.encode())
     ablation.draw(scores, options.out / "ablation.png")
+    return DONE
+
+
+def _ablate_trained(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from nlrn import models
+    from nlrn.evaluation.likeness import likeness, to_markdown
+
+    network = models.load(options.trained)
+    for folder in options.data:
+        levels = TASKS[network.config.task].levels
+        worth = likeness(network, folder, levels, name=options.trained, console=Console(stderr=True))
+        print(f"{options.trained} on {folder.name}\n\n{to_markdown(worth)}")
     return DONE

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+from nlrn.config import SIMILARITIES, Config
 from nlrn.files import write_json, write_whole
-from nlrn.network import NLRN, SIMILARITIES, Config
+from nlrn.network import NLRN
 from nlrn.training.loop import Outcome, train
 from nlrn.training.settings import Settings
 

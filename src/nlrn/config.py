@@ -1,0 +1,172 @@
+"""The tasks, as records, and the settings of a network, in plain values: nothing here needs torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that a network can be trained to do."""
+
+    name: str
+    """As ``Config.task`` and files have it."""
+    verb: str
+    """The command that does it, and the function."""
+    action: str
+    """What a button says."""
+    suffix: str
+    """What is put behind the name of a result; ``{}`` is the level."""
+    level: str
+    """What its levels are called, in reports and flags."""
+    unit: str
+    """How a level is shown; ``{}`` is the number."""
+    levels: tuple[int, ...]
+    """The levels that the literature reports."""
+    defaults: Mapping[int, str]
+    """The model that serves where none is named, for images of 1 (gray) and 3 (colour) channels."""
+
+
+DENOISE = Task(
+    name="denoise",
+    verb="denoise",
+    action="Remove noise",
+    suffix="-denoised",
+    level="sigma",
+    unit="sigma {}",
+    levels=(15, 25, 50),
+    defaults=MappingProxyType({1: "denoise-gray-lite", 3: "denoise-color-lite"}),
+)
+SUPER_RESOLUTION = Task(
+    name="sr",
+    verb="upscale",
+    action="Enlarge",
+    suffix="-{}",
+    level="scale",
+    unit="x{}",
+    levels=(2, 3, 4),
+    defaults=MappingProxyType({1: "sr-lite", 3: "sr-lite"}),
+)
+TASKS = MappingProxyType({task.name: task for task in (DENOISE, SUPER_RESOLUTION)})
+
+SIMILARITIES = (
+    "embedded-gaussian",  # softmax of theta(x_i) . phi(x_j): the paper's choice
+    "symmetric-embedded-gaussian",  # softmax of theta(x_i) . theta(x_j)
+    "gaussian",  # softmax of x_i . x_j
+    "euclidean",  # softmax of -|x_i - x_j|^2
+    "embedded-dot",  # theta(x_i) . phi(x_j), over the number of neighbours
+    "dot",  # x_i . x_j, over the number of neighbours
+)
+SCALES = (2, 3, 4)
+"""The factors by which a network of super-resolution enlarges."""
+_CODES: dict[str, tuple[str, ...]] = {"task": tuple(TASKS), "similarity": SIMILARITIES}
+_FIRST_FIELDS = 11
+"""Settings of a network in the first release."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings in which one NLRN differs from another. The defaults are the paper's network.
+
+    Raises:
+        ValueError: a setting of another type, or beyond what it can be.
+
+    >>> small = Config(steps=6, filters=64, embedding=32, window=15, every=2)
+    >>> list(small.blocks)
+    [0, 2, 4]
+    """
+
+    task: str = "denoise"
+    """What the network restores: "denoise", or "sr" (super-resolution)."""
+    channels: int = 1
+    """Channels of the image: 1 (gray or luma) or 3 (RGB)."""
+    steps: int = 12
+    """T, the number of recurrent steps."""
+    filters: int = 128
+    """Channels of the features."""
+    embedding: int = 64
+    """Channels of theta and phi."""
+    window: int = 45
+    """Side of the neighbourhood in pixels, odd."""
+    propagate: bool = True
+    """Whether a step's logits are added to the next step's (paper, section 3.3)."""
+    similarity: str = "embedded-gaussian"
+    """How alike two features are; one of SIMILARITIES."""
+    share: bool = True
+    """Whether all steps share one set of convolutions."""
+    every: int = 1
+    """The non-local block stands in every so-many-th step, from the first on; 0 leaves it out."""
+    noise_map: bool = False
+    """Whether the noise level is given as one more input channel, so that one model serves every sigma."""
+    unshuffle: int = 1
+    """The network sees squares of so many pixels a side as one, its pixels side by side as channels. An image that
+    bicubic has enlarged loses nothing by 2, and takes a quarter of the time; the window then counts squares."""
+    post_upsampling: bool = False
+    """Super-resolution of the small image itself: the body works at its resolution and the tail makes the pixels of
+    the enlarged one, 4 to 16 times less arithmetic. Without it the image is enlarged by bicubic first, as in the
+    paper."""
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(Config).items():
+            if type(getattr(self, name)) is not kind:
+                raise ValueError(f"{name} must be of type {kind.__name__}, not {getattr(self, name)!r}")
+        if self.task not in TASKS:
+            raise ValueError(f"task must be one of {tuple(TASKS)}, not {self.task!r}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, not {self.channels}")
+        if self.task == "sr" and self.channels != 1:
+            raise ValueError("super-resolution works on luma, so channels must be 1")
+        if self.post_upsampling and (self.task != "sr" or self.unshuffle > 1):
+            raise ValueError("post_upsampling is for super-resolution, and without unshuffle")
+        if self.similarity not in SIMILARITIES:
+            raise ValueError(f"similarity must be one of {SIMILARITIES}, not {self.similarity!r}")
+        if min(self.steps, self.filters, self.embedding, self.unshuffle) < 1 or self.every < 0:
+            raise ValueError("steps, filters, embedding and unshuffle must be at least 1, and every at least 0")
+        if self.window < 1 or self.window % 2 == 0:
+            raise ValueError(f"window must be odd and positive, not {self.window}")
+
+    @property
+    def blocks(self) -> range:
+        """The steps that hold a non-local block, counted from 0."""
+        return range(0, self.steps, self.every) if self.every else range(0)
+
+    def factor(self, scale: int) -> int:
+        """How many times as large as what the network is given its result is, where an image is enlarged ``scale``
+        times in all."""
+        return scale if self.post_upsampling else 1
+
+    def to_tensor(self) -> "Tensor":
+        """The configuration as int64, for tools that see nothing of a model but its tensors.
+
+        What came after the first release stands in it only where it is used, so that files fit older releases too.
+        """
+        import torch
+
+        fields = list(asdict(self).items())
+        while len(fields) > _FIRST_FIELDS and fields[-1][1] == getattr(Config, fields[-1][0]):
+            fields.pop()
+        return torch.tensor([_CODES[n].index(v) if n in _CODES else int(v) for n, v in fields], dtype=torch.int64)
+
+    @classmethod
+    def from_tensor(cls, code: "Tensor") -> "Config":
+        """The inverse of :meth:`to_tensor`. Raises ValueError where the tensor is not one of ours."""
+        import torch
+
+        kinds = get_type_hints(cls)
+        values = code.tolist() if code.dtype == torch.int64 and code.dim() == 1 else []
+        if not _FIRST_FIELDS <= len(values) <= len(kinds):
+            raise ValueError("the tensor 'config_code' is not one that nlrn wrote")
+        try:
+            fields: dict[str, Any] = {
+                name: _CODES[name][value] if name in _CODES else kind(value)
+                for (name, kind), value in zip(kinds.items(), values, strict=False)
+            }
+        except IndexError as error:
+            raise ValueError(
+                "the tensor 'config_code' names a task or similarity that this nlrn does not know"
+            ) from error
+        return cls(**fields)

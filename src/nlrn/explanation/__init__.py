@@ -1,0 +1,1 @@
+"""Where a network looks: the attention of single pixels, and pictures of it."""

@@ -1,0 +1,1 @@
+"""Running a network over whole images: fused, in tiles, in memory that is known beforehand."""

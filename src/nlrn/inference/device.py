@@ -1,0 +1,50 @@
+"""Which device and which precision to work in. The names are there without torch."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+def choose_device(name: str = "auto") -> "torch.device":
+    """The device of that name; "auto" takes a GPU where there is one.
+
+    Raises:
+        ValueError: this machine, or this build of torch, has no such device.
+    """
+    import torch
+
+    if name not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {name!r}")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(d for d in ("cuda", "mps", "cpu") if there[d])
+    if not there[name]:
+        raise ValueError(f"device {name!r} is not available here; use --device auto or cpu")
+    return torch.device(name)
+
+
+def has_fast_bf16(device: "torch.device") -> bool:
+    """Whether bf16 is faster than fp32 there: instructions for it are needed, or it is slower by far."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    return device.type == "cpu" and any(torch.cpu.get_capabilities().get(i) for i in ("amx_bf16", "avx512_bf16"))
+
+
+def choose_precision(name: str, device: "torch.device") -> "torch.dtype":
+    """The type to compute in: "fp32", "bf16", or "auto", which is bf16 where the device is fast in it."""
+    import torch
+
+    if name not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {name!r}")
+    return torch.bfloat16 if name == "bf16" or (name == "auto" and has_fast_bf16(device)) else torch.float32
+
+
+def name_of(precision: "torch.dtype") -> str:
+    """As results tell it: "float32" or "bfloat16"."""
+    return str(precision).removeprefix("torch.")

@@ -1,0 +1,252 @@
+"""A task, prepared: networks loaded, on their device, in their precision and fused, once for any number of images."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nlrn import models
+from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
+from nlrn.errors import ModelError
+from nlrn.inference.device import choose_device, choose_precision
+from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.options import Model, Options
+from nlrn.inference.size import Size, scales_for
+from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
+from nlrn.models import cards
+from nlrn.network import NLRN
+from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
+from nlrn.pixels.color import Planes, fill_transparent
+from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
+from nlrn.pixels.levels import STRONGEST, noise_levels
+
+# input pixels around a piece that its enlargement needs to be the same as that of the whole image
+_BICUBIC_MARGIN = 3
+_log = logging.getLogger("nlrn")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found out about an image while it was restored."""
+
+    model: str
+    """The name or file of the model that served it; empty for a network that was passed in."""
+    level: float
+    """The noise, given or estimated, where white is 255 (0: left as it is); for super-resolution the scale."""
+
+
+class Restorer:
+    """Restores images one after another, with the same networks.
+
+    Args:
+        task: "denoise" or "sr", as in the configuration of a network.
+        options: how it is done.
+
+    Raises:
+        ModelError: the model cannot be loaded, or is made for another task.
+        ValueError: the device is not there.
+
+    >>> import numpy as np
+    >>> restorer = Restorer("denoise")
+    >>> restorer.denoise(np.full((32, 32, 1), 128, np.uint8), 20).shape
+    (32, 32, 1)
+    """
+
+    def __init__(self, task: str, options: Options | None = None) -> None:
+        self.task, self.options = TASKS[task], options or Options()
+        self.found: Found | None = None
+        """About the image that was restored last."""
+        self._prepared: dict[Model, FusedNLRN] = {}
+        choose_device(self.options.device)
+        if self.options.model is not None:
+            self.network(1)  # what is wrong with it is said before any work
+
+    def network(self, colours: int) -> FusedNLRN:
+        """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
+        model = self._model(colours)
+        if model not in self._prepared:
+            network = ready(model, self.task.name, self.options.device)
+            precision = choose_precision(self.options.precision, network.device)
+            self._prepared[model] = FusedNLRN(network, precision)
+        return self._prepared[model]
+
+    def _model(self, colours: int) -> Model:
+        return self.task.defaults[colours] if self.options.model is None else self.options.model
+
+    def _note(self, colours: int, level: float) -> None:
+        model = self._model(colours)
+        self.found = Found("" if isinstance(model, NLRN) else str(model), level)
+
+    def denoise(self, pixels: np.ndarray, sigma: float | None = None, progress: Progress | None = None) -> np.ndarray:
+        """[H, W, C] with the noise removed, in a new array of the same dtype.
+
+        Args:
+            pixels: uint8, uint16 or floating point in [0, 1]; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
+            sigma: the noise in the units of ``pixels``; estimated where None.
+            progress: called with the number of pixels done and the number in all.
+
+        Raises:
+            ValueError: a sigma that cannot be meant, or another dtype.
+        """
+        assert self.task is DENOISE
+        colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
+        network = self.network(colours)
+        planes = Planes(colours, network.config.channels)
+        found = noise_levels(pixels, planes, sigma)
+        told = [level / gain for level, gain in zip(found, planes.gains, strict=True)]
+        self._note(colours, 255 * float(np.mean(told)))
+        levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=STRONGEST / 255)
+        active = [i for i, level in enumerate(levels.tolist()) if level > 0]
+        if not network.config.noise_map:
+            active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
+        out = pixels.copy()
+        if not active:
+            _log.info("no noise to speak of: left as it is")
+            return out
+
+        def read(rows: slice, cols: slice) -> Given:
+            piece = pixels[rows, cols]
+            whole = planes.split(to_tensor(fill_transparent(piece) if transparent else piece))
+            return Given(whole[active], whole)
+
+        plan = _plan(network, pixels.shape[0], pixels.shape[1], len(active))
+        for rows, cols, restored, whole in pieces(
+            network, plan, read, levels[active], ensemble=self.options.ensemble, progress=progress
+        ):
+            whole = whole.clone()
+            whole[active] = restored
+            out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
+        return out
+
+    def upscale(self, pixels: np.ndarray, size: Size, progress: Progress | None = None) -> np.ndarray:
+        """[H, W, C] enlarged, in the same dtype.
+
+        A size that is not 2, 3 or 4 times the image is made from the one above that a network makes, or several in
+        turn, by bicubic reduction.
+
+        Args:
+            pixels, progress: as for :meth:`denoise`.
+            size: how large the result is.
+
+        Raises:
+            ValueError: a size that cannot be made of this image, or another dtype.
+        """
+        assert self.task is SUPER_RESOLUTION
+        height, width = size.of(pixels.shape[0], pixels.shape[1])
+        scales = scales_for(max(height / pixels.shape[0], width / pixels.shape[1]))
+        for turn, scale in enumerate(scales):
+            pixels = self._enlarged(pixels, scale, progress and _part(progress, turn, len(scales)))
+        return pixels if pixels.shape[:2] == (height, width) else _reduced(pixels, height, width)
+
+    def _enlarged(self, pixels: np.ndarray, scale: int, progress: Progress | None) -> np.ndarray:
+        """[H, W, C] to [H * scale, W * scale, C] by the network, once."""
+        height, width, channels = pixels.shape
+        colours = colours_of(pixels)
+        network = self.network(colours)
+        self._note(colours, scale)
+        source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
+        out = np.empty((height * scale, width * scale, channels), pixels.dtype)
+        factor = network.config.factor(scale)
+
+        def read(rows: slice, cols: slice) -> Given:
+            seen = to_tensor(source[rows, cols]) if factor == scale else _enlarge(source, rows, cols, scale)
+            luma = rgb_to_y(seen.expand(3, -1, -1))
+            return Given(luma[None], luma)
+
+        before = scale // factor
+        plan = _plan(network, height * before, width * before, 1, factor)
+        run = partial(network, scale=scale)
+        for rows, cols, luma, _ in pieces(run, plan, read, None, ensemble=self.options.ensemble, progress=progress):
+            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
+            rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))
+            out[rows, cols, :colours] = to_pixels(rgb[:colours], pixels.dtype)
+            if colours < channels:
+                alpha = _enlarge(pixels[..., colours:], rows, cols, scale).clamp(0, 1)
+                out[rows, cols, colours:] = to_pixels(alpha, pixels.dtype)
+        return out
+
+
+def restore(
+    network: FusedNLRN,
+    x: Tensor,
+    sigma: Tensor | float | None = None,
+    *,
+    scale: int | None = None,
+    ensemble: bool = False,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Run a network over whole images, tiled where they are large.
+
+    Args:
+        network: fused, on its device.
+        x: [B, C, H, W] in [0, 1], as the network takes it: enlarged already where it does not do that itself.
+        sigma: the noise level, one for all or [B], in the units of x.
+        scale: 2, 3 or 4, for networks that enlarge themselves; the others pass over it.
+        ensemble, progress: as for :class:`Restorer`.
+
+    Returns:
+        [B, C, H, W], or [B, C, scale H, scale W], not clipped.
+    """
+    factor = network.config.factor(scale) if scale else 1
+    out = x.new_empty(*x.shape[:2], *(factor * side for side in x.shape[2:]))
+    levels = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float32).expand(x.shape[0])
+
+    def read(rows: slice, cols: slice) -> Given:
+        return Given(x[:, :, rows, cols], x[:, :, rows, cols])
+
+    plan = _plan(network, x.shape[2], x.shape[3], x.shape[0], factor)
+    run = partial(network, scale=scale)
+    for rows, cols, restored, _ in pieces(run, plan, read, levels, ensemble=ensemble, progress=progress):
+        out[:, :, rows, cols] = restored
+    return out
+
+
+def ready(model: Model, task: str, device: str = "auto") -> NLRN:
+    """The network for a task, on its device; a network that is passed in stays where it is.
+
+    Raises:
+        ModelError: there is no such model, or it is made for another task.
+        ValueError: the device is not there.
+    """
+    network = model if isinstance(model, NLRN) else models.load(model).to(choose_device(device))
+    if network.config.task != task:
+        fitting = [name for name, card in cards.list_models().items() if card["config"]["task"] == task]
+        named = "the network" if isinstance(model, NLRN) else model
+        raise ModelError(f"{named} is made for {network.config.task}, not {task}; for that: {', '.join(fitting)}")
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub
+
+
+def _enlarge(pixels: np.ndarray, rows: slice, cols: slice, scale: int) -> Tensor:
+    """The rows and columns, counted in the result, of the bicubic enlargement of [H, W, C], as [C, h, w]."""
+    top, left = (max(0, s.start // scale - _BICUBIC_MARGIN) for s in (rows, cols))
+    bottom, right = (-(-s.stop // scale) + _BICUBIC_MARGIN for s in (rows, cols))
+    piece = to_tensor(pixels[top:bottom, left:right])
+    whole = resize_bicubic(piece, piece.shape[1] * scale, piece.shape[2] * scale)
+    return whole[
+        :,
+        rows.start - top * scale : rows.stop - top * scale,
+        cols.start - left * scale : cols.stop - left * scale,
+    ]
+
+
+def _reduced(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """[H, W, C] to [height, width, C] by bicubic interpolation, a channel at a time."""
+    out = np.empty((height, width, pixels.shape[2]), pixels.dtype)
+    for channel in range(pixels.shape[2]):
+        plane = to_tensor(pixels[..., channel : channel + 1])
+        out[..., channel : channel + 1] = to_pixels(resize_bicubic(plane, height, width).clamp(0, 1), pixels.dtype)
+    return out
+
+
+def _part(progress: Progress, turn: int, turns: int) -> Progress:
+    """The progress of one of several passes."""
+    return lambda done, total: progress(turn * total + done, turns * total)
+
+
+def _plan(network: FusedNLRN, height: int, width: int, images: int, scale: int = 1) -> Plan:
+    return make_plan(
+        network.config, height, width, images=images, scale=scale, device=network.device, precision=network.dtype
+    )

@@ -1,0 +1,1 @@
+"""Images as numbers: arrays of any kind, colour, resizing, noise, degradations."""
