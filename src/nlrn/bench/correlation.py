@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from nlrn.bench.arithmetic import gemm_rate, neighbours
 from nlrn.bench.timing import seconds
+from nlrn.config import Config
 from nlrn.correlation import available, dispatch, reference_attention, tiled
 from nlrn.correlation.kernels import KERNELS
 from nlrn.correlation.operator import attend
 from nlrn.models import list_models
-from nlrn.config import Config
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # The forms that are not this package's kernels; the ratio of a row is to the fastest of them.
