@@ -173,7 +173,7 @@ def test_a_name_is_counted_in_bytes_before_the_work(here: Path, letter: str) -> 
     size = len(letter.encode())
     fits = letter * ((255 - 4) // size) + ".png"
     check(here / fits)
-    with pytest.raises(ImageFileError, match="takes .* bytes"):
+    with pytest.raises(ImageFileError, match=r"takes .* bytes"):
         check(here / (letter + fits))
 
 

@@ -66,7 +66,7 @@ def test_a_model_that_was_probably_meant(folder: Path, capsys) -> None:
     with pytest.raises(ModelError, match=r"did you mean sr-lite\?"):
         load("sr-light")
     assert main(["denoise", "in", "-o", "out", "--model", "xyz"]) == 2
-    assert all(name in capsys.readouterr().err for name in [list(list_models())[0]])
+    assert all(name in capsys.readouterr().err for name in [next(iter(list_models()))])
 
 
 @pytest.mark.parametrize(

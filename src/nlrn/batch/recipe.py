@@ -34,6 +34,8 @@ class Recipe(Options):
     task: Literal["denoise", "sr"]
     sigma: float | None = field(default=None, metadata={"task": "denoise"})
     """Noise level, where white is 255, whatever the bit depth; estimated for each image if not given."""
+    strength: float = field(default=1.0, metadata={"task": "denoise"})
+    """0 to 2: 1 takes the noise to be as strong as measured or given, 0 leaves the image alone."""
     scale: float | None = field(default=None, metadata={"task": "sr"})
     """How many times as high and wide: 2, 3, 4, 1.5 ... up to 16."""
     width: int | None = field(default=None, metadata={"task": "sr"})
@@ -48,6 +50,8 @@ class Recipe(Options):
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
+        if not 0 <= self.strength <= 2:
+            raise ValueError(f"strength must be from 0 to 2, not {self.strength:g}")
         if self.task == "sr":
             self.size  # noqa: B018  # said before any work
 
@@ -128,7 +132,8 @@ def denoise(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress
     """[H, W, C] with the noise removed as a recipe says."""
     from nlrn.pixels.arrays import in_units_of
 
-    return restorer.denoise(pixels, in_units_of(pixels.dtype, recipe.sigma), progress)
+    sigma = in_units_of(pixels.dtype, recipe.sigma)
+    return restorer.denoise(pixels, sigma, progress, strength=recipe.strength)
 
 
 def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":

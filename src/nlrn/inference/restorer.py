@@ -11,9 +11,11 @@ from torch import Tensor
 from nlrn import models
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
+from nlrn.inference.photograph import restored_luma, restored_photograph
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
 from nlrn.models import cards
@@ -66,7 +68,9 @@ class Restorer:
 
     def network(self, colours: int) -> FusedNLRN:
         """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
-        model = self._model(colours)
+        return self._fused(self._model(colours))
+
+    def _fused(self, model: Model) -> FusedNLRN:
         if model not in self._prepared:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
@@ -76,29 +80,48 @@ class Restorer:
     def _model(self, colours: int) -> Model:
         return self.task.defaults[colours] if self.options.model is None else self.options.model
 
-    def _note(self, colours: int, level: float) -> None:
-        model = self._model(colours)
+    def _note(self, model: Model, level: float) -> None:
         self.found = Found("" if isinstance(model, NLRN) else str(model), level)
 
-    def denoise(self, pixels: np.ndarray, sigma: float | None = None, progress: Progress | None = None) -> np.ndarray:
+    def denoise(
+        self,
+        pixels: np.ndarray,
+        sigma: float | None = None,
+        progress: Progress | None = None,
+        *,
+        strength: float = 1.0,
+    ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
+
+        Where neither a sigma nor a model is given, the noise decides which model serves: the photo model, or for
+        white noise one of the others.
 
         Args:
             pixels: uint8, uint16 or floating point in [0, 1]; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
             sigma: the noise in the units of ``pixels``; estimated where None.
             progress: called with the number of pixels done and the number in all.
+            strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
 
         Raises:
-            ValueError: a sigma that cannot be meant, or another dtype.
+            ValueError: a sigma or strength that cannot be meant, or another dtype.
         """
         assert self.task is DENOISE
+        if not 0 <= strength <= 2:
+            raise ValueError(f"strength must be from 0 to 2, not {strength:g}")
+        if strength == 0:
+            return pixels.copy()
         colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
+        if sigma is None and self.options.model in (None, PHOTO):
+            choice = choose(pixels, strength, photo=self.options.model == PHOTO)
+            if choice.model or choice.tint is not None:
+                return self._denoise_chosen(pixels, choice, progress)
         network = self.network(colours)
         planes = Planes(colours, network.config.channels)
         found = noise_levels(pixels, planes, sigma)
         told = [level / gain for level, gain in zip(found, planes.gains, strict=True)]
-        self._note(colours, 255 * float(np.mean(told)))
-        levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=STRONGEST / 255)
+        self._note(self._model(colours), 255 * float(np.mean(told)))
+        levels = strength * torch.tensor([float(np.mean(found))] if planes.together else found)
+        levels = levels.clamp(max=STRONGEST / 255)
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
             active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
@@ -119,6 +142,25 @@ class Restorer:
             whole = whole.clone()
             whole[active] = restored
             out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
+        return out
+
+    def _denoise_chosen(self, pixels: np.ndarray, choice: Choice, progress: Progress | None) -> np.ndarray:
+        """By the photo model, or where the channels go together by the gray one."""
+        colours = colours_of(pixels)
+        model = choice.model or self.task.defaults[1]
+        self._note(model, 255 * choice.levels.luma)
+        if choice.leaves_alone:
+            return pixels.copy()
+        network, many = self._fused(model), self.options.ensemble
+        source = fill_transparent(pixels) if pixels.shape[2] > colours else pixels
+        if choice.tint is None:
+            parts = restored_photograph(network, source, choice.levels, ensemble=many, progress=progress)
+        else:
+            luma = choice.levels.luma
+            parts = restored_luma(network, source, luma, choice.tint, ensemble=many, progress=progress)
+        out = pixels.copy()
+        for rows, cols, restored in parts:
+            out[rows, cols, :colours] = to_pixels(restored, pixels.dtype)
         return out
 
     def upscale(self, pixels: np.ndarray, size: Size, progress: Progress | None = None) -> np.ndarray:
@@ -146,7 +188,7 @@ class Restorer:
         height, width, channels = pixels.shape
         colours = colours_of(pixels)
         network = self.network(colours)
-        self._note(colours, scale)
+        self._note(self._model(colours), scale)
         source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
         out = np.empty((height * scale, width * scale, channels), pixels.dtype)
         factor = network.config.factor(scale)

@@ -1,8 +1,9 @@
 """What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,8 @@ class Page:
     """Its pixels lie on the disk."""
     sigma: float
     """The estimated noise level, where white is 255."""
+    number: int = field(default_factory=itertools.count(1).__next__)
+    """Another for each page that was ever opened."""
 
 
 @dataclass(frozen=True, eq=False)
