@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from nlrn import images
-from nlrn.cards import SHIPPED
 from nlrn.cli import main
+from nlrn.config import TASKS
 from nlrn.evaluation.metrics import psnr
-from nlrn.tasks import TASKS
+from nlrn.models.cards import SHIPPED
 
 
 @pytest.fixture

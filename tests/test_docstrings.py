@@ -9,7 +9,7 @@ import nlrn
 
 PUBLIC = [name for name in nlrn.__all__ if name != "__version__"]
 MODULES = [
-    "nlrn.cards",
+    "nlrn.models.cards",
     "nlrn.errors",
     "nlrn.pixels.arrays",
 ]

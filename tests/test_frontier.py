@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from nlrn.bench.peers import PEERS
-from nlrn.cards import list_models
 from nlrn.cli import main
+from nlrn.models.cards import list_models
 
 PARAMETERS = {
     ("gray", "FFDNet"): 485_000,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlrn.errors import ModelError, UsageError
-from nlrn.images import SUFFIXES, ImageFileError
+from nlrn.images import SUFFIXES, ImageFileError, writable_ending
 
 _JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"}
 """Folders that operating systems and storage devices leave among photographs, in small letters."""
@@ -83,8 +83,7 @@ def reason_of(job: Job, error: Exception) -> str:
 
 
 def _target(path: Path, suffix: str) -> Path:
-    ending = ".pgm" if path.suffix.lower() == ".pbm" else path.suffix  # a bitmap cannot hold what is restored
-    return path.with_name(path.stem + suffix + ending)
+    return path.with_name(path.stem + suffix + writable_ending(path.suffix))
 
 
 def _without_clashes(jobs: list[Job]) -> list[Job]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from nlrn import images
-from nlrn.batch.attempts import Attempts
 from nlrn.batch.jobs import Done, Job, reason_of
 from nlrn.batch.recipe import Recipe, count_pixels, save
 from nlrn.errors import needs
@@ -44,7 +43,7 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
         # what is wrong with the model is told here, not by every worker
         replace(recipe, device="cpu" if gpus else recipe.device).load()
         count = workers or max(1, int(ray.cluster_resources().get("GPU" if gpus else "CPU", 1)))
-        attempts = ray.remote(Attempts).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+        attempts = ray.remote(_attempts()).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
         rows = _dataset(ray, absolute).map(
             _Worker,
             fn_constructor_args=(recipe, attempts),
@@ -59,6 +58,25 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
         if mine:
             ray.shutdown()
         remove_parts([job.target for job in jobs])
+
+
+def _attempts() -> type:
+    """The class that counts how often each image was begun, by any worker.
+
+    It outlives the processes whose attempts it counts. Made here, it is sent by value: its process imports nothing.
+    """
+    from collections import Counter
+
+    class Attempts:
+        def __init__(self) -> None:
+            self.begun: Counter[int] = Counter()
+
+        def begin(self, number: int) -> int:
+            """Count one more attempt; returns the number of them."""
+            self.begun[number] += 1
+            return self.begun[number]
+
+    return Attempts
 
 
 class _Worker:

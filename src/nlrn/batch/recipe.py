@@ -9,6 +9,7 @@ import numpy as np
 from nlrn import images
 from nlrn.images import Picture
 from nlrn.inference.restorer import Options, Restorer
+from nlrn.inference.size import Size
 from nlrn.inference.tiles import Progress
 from nlrn.pixels.arrays import in_units_of
 
@@ -20,8 +21,12 @@ class Recipe:
     task: Literal["denoise", "sr"]
     sigma: float | None = None
     """The noise level where white is 255, whatever the bit depth; None: estimated for each image."""
-    scale: int = 0
-    """2, 3 or 4 for ``sr``."""
+    scale: float | None = None
+    """For ``sr``: how many times as high and wide, above 1."""
+    width: int | None = None
+    """For ``sr``: in pixels, instead of ``scale``."""
+    height: int | None = None
+    """For ``sr``: in pixels, instead of ``scale``."""
     model: str | None = None
     ensemble: bool = False
     device: str = "auto"
@@ -34,6 +39,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
+        if self.task == "sr":
+            Size(self.scale, self.width, self.height)
 
     def load(self) -> "PreparedRecipe":
         """Load the model; without a name, the one for each image is loaded when the first comes that needs it.
@@ -71,7 +78,7 @@ class PreparedRecipe:
             sigma = in_units_of(pixels.dtype, recipe.sigma)
             restored = self.restorer.denoise(pixels, sigma, progress)
         else:
-            restored = self.restorer.upscale(pixels, recipe.scale, progress)
+            restored = self.restorer.upscale(pixels, Size(recipe.scale, recipe.width, recipe.height), progress)
         return restored[..., 0] if planar else restored
 
 

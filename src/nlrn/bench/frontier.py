@@ -11,9 +11,10 @@ from nlrn import models
 from nlrn.bench.network import machine
 from nlrn.bench.peers import PEERS, Peer
 from nlrn.bench.timing import seconds
-from nlrn.cards import list_models
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.restorer import restore
+from nlrn.models.cards import list_models
+from nlrn.network import NLRN
 
 _SCORED = {"gray": ("Set12", "25"), "colour": ("CBSD68", "25"), "x2": ("Set5", "2")}
 """The set and the level whose PSNR stands for a panel."""
@@ -126,9 +127,9 @@ def _peer_call(network: torch.nn.Module, peer: Peer, size: int, dtype: torch.dty
     return call
 
 
-def _our_call(network: models.NLRN, size: int, dtype: torch.dtype) -> Callable[[], object]:
-    fused, x = FusedNLRN(network, dtype), _image(network.config.channels, size)
-    return lambda: restore(fused, x, 25 / 255 if network.config.noise_map else None)
+def _our_call(network: NLRN, size: int, dtype: torch.dtype) -> Callable[[], object]:
+    fused, x = FusedNLRN(network, dtype), _image(network.config.channels, size // network.config.factor(2))
+    return lambda: restore(fused, x, 25 / 255 if network.config.noise_map else None, scale=2)
 
 
 def _image(channels: int, size: int) -> Tensor:

@@ -145,7 +145,7 @@ def _correlation(options: argparse.Namespace) -> Measured:
     import torch
 
     from nlrn.bench.correlation import correlation, table
-    from nlrn.device import has_fast_bf16
+    from nlrn.inference.device import has_fast_bf16
 
     fast = ["fp32", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["fp32"]
     results = {

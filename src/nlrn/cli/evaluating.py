@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
 from nlrn.cli.options import add_device
-from nlrn.tasks import DENOISE, SUPER_RESOLUTION
+from nlrn.config import DENOISE, SUPER_RESOLUTION
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -85,12 +85,12 @@ def _evaluate_all(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nlrn.device import choose_precision
+    from nlrn.config import TASKS
     from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr
     from nlrn.evaluation.report import as_json, print_report
     from nlrn.files import write_json
+    from nlrn.inference.device import choose_precision
     from nlrn.inference.restorer import ready
-    from nlrn.tasks import TASKS
 
     name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)

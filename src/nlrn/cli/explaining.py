@@ -31,11 +31,11 @@ def _explain(options: argparse.Namespace) -> int:
     """Heat maps of the weights that a pixel gives its neighbours, for each step with a non-local block, with the
     correlation of earlier steps added (propagation) and without."""
     from nlrn import images
+    from nlrn.config import TASKS
     from nlrn.explanation.attention import explain
     from nlrn.explanation.heatmaps import draw
     from nlrn.inference.restorer import ready
     from nlrn.pixels.arrays import colours_of, in_units_of
-    from nlrn.tasks import TASKS
 
     pixels = images.read(options.image).pixels
     task = "denoise" if options.scale is None else "sr"

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nlrn.cards import list_models
 from nlrn.cli.exits import DONE
+from nlrn.models.cards import list_models
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands

@@ -7,7 +7,7 @@ import torch
 
 import nlrn
 from nlrn.correlation import describe
-from nlrn.device import DEVICES, choose_device, has_fast_bf16
+from nlrn.inference.device import DEVICES, choose_device, has_fast_bf16
 
 
 def info_lines() -> list[str]:

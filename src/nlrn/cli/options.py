@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, TypeAlias
 
-from nlrn.device import DEVICES, PRECISIONS
+from nlrn.inference.device import DEVICES, PRECISIONS
 
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -23,8 +23,10 @@ def add(commands: "Commands") -> None:
     )
     _add_common(denoise, _denoise, "-denoised")
     upscale = commands.add_parser("upscale", help="enlarge images")
-    upscale.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-    _add_common(upscale, _upscale, "-x2, -x3 or -x4")
+    upscale.add_argument("--scale", type=float, help="how many times as high and wide: 2, 3, 4, 1.5 ... up to 16")
+    upscale.add_argument("--width", type=int, help="of the result in pixels, instead of --scale")
+    upscale.add_argument("--height", type=int, help="of the result in pixels; without --width the shape is kept")
+    _add_common(upscale, _upscale, "-x2 or whatever the size is")
 
 
 def _add_common(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int], suffix: str) -> None:
@@ -70,7 +72,12 @@ def _denoise(options: argparse.Namespace) -> int:
 def _upscale(options: argparse.Namespace) -> int:
     from nlrn.batch import Recipe
 
-    return _run(options, Recipe("sr", scale=options.scale, **_how(options)), f"-x{options.scale}")
+    scale, width, height = options.scale, options.width, options.height
+    if scale is not None:
+        suffix = f"-x{scale:g}"
+    else:
+        suffix = f"-{width}x{height}" if width and height else f"-{width}w" if width else f"-{height}h"
+    return _run(options, Recipe("sr", scale=scale, width=width, height=height, **_how(options)), suffix)
 
 
 def _how(options: argparse.Namespace) -> dict[str, Any]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from nlrn.cli.exits import DONE
 from nlrn.cli.flags import add_flags, from_flags
 from nlrn.cli.options import add_device
-from nlrn.config import Config
+from nlrn.config import TASKS, Config
 from nlrn.errors import UsageError, needs
-from nlrn.tasks import TASKS
 from nlrn.training.settings import Settings
 
 if TYPE_CHECKING:

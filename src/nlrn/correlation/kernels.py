@@ -7,7 +7,6 @@ compiler at installation) this package works without them, slower.
 
 import ctypes
 import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -87,17 +86,6 @@ def drawback(kernel: str) -> str | None:
     return None
 
 
-_team: int | None = None
-"""The process whose threads have worked for a kernel."""
-
-
-def _threads() -> int:
-    """For a call. A forked child has not the threads of its parent, and would wait for them for ever: it works alone."""
-    global _team
-    _team = _team or os.getpid()
-    return torch.get_num_threads() if _team == os.getpid() else 1
-
-
 def _pixel_major(x: Tensor) -> Tensor:
     """[B, C, H, W] as [B, H, W, C] with C a multiple of the register, copied only where it has to be."""
     x = x.permute(0, 2, 3, 1)
@@ -130,7 +118,7 @@ def _call(
     """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none), flags and the sizes."""
     q, _, v = inputs
     strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
-    sizes = (*q.shape, v.shape[3], window, _threads())
+    sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
     if function(*strided, *(None if x is None else x.data_ptr() for x in others), *flags, *sizes):
         raise MemoryError("not enough memory for the scratch space of the correlation")
 

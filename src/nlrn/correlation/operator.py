@@ -70,7 +70,8 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str, form: str) -> Any:
-        return torch.ops.nlrn.confined_attention(q, k, v, window, normalize, form)
+        with torch._C._AutoDispatchBelowAutograd():
+            return torch.ops.nlrn.confined_attention(q, k, v, window, normalize, form)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -214,6 +215,4 @@ _LIBRARY.impl("confined_attention", _forward, "CompositeExplicitAutograd")
 _LIBRARY.impl("confined_attention_backward", _backward, "CompositeExplicitAutograd")
 torch.library.register_fake("nlrn::confined_attention", _fake_forward, lib=_LIBRARY)
 torch.library.register_fake("nlrn::confined_attention_backward", _fake_backward, lib=_LIBRARY)
-torch.library.register_autograd(
-    "nlrn::confined_attention", _Attention.backward, setup_context=_Attention.setup_context, lib=_LIBRARY
-)
+_LIBRARY.impl("confined_attention", _Attention.apply, "Autograd")

@@ -2,25 +2,27 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn import cards, models
-from nlrn.device import choose_device, choose_precision
+from nlrn import models
+from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
+from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
 from nlrn.pixels.color import Planes, fill_transparent
-from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
+from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from nlrn.pixels.levels import STRONGEST, noise_levels
-from nlrn.tasks import DENOISE, SUPER_RESOLUTION, TASKS
 
-SCALES = (2, 3, 4)
 # input pixels around a piece that its enlargement needs to be the same as that of the whole image
 _BICUBIC_MARGIN = 3
 _log = logging.getLogger("nlrn")
@@ -114,33 +116,45 @@ class Restorer:
             out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
         return out
 
-    def upscale(self, pixels: np.ndarray, scale: int, progress: Progress | None = None) -> np.ndarray:
-        """[H, W, C] to [H * scale, W * scale, C], in the same dtype.
+    def upscale(self, pixels: np.ndarray, size: Size, progress: Progress | None = None) -> np.ndarray:
+        """[H, W, C] enlarged, in the same dtype.
+
+        A size that is not 2, 3 or 4 times the image is made from the one above that a network makes, or several in
+        turn, by bicubic reduction.
 
         Args:
             pixels, progress: as for :meth:`denoise`.
-            scale: 2, 3 or 4.
+            size: how large the result is.
 
         Raises:
-            ValueError: another scale or dtype.
+            ValueError: a size that cannot be made of this image, or another dtype.
         """
         assert self.task is SUPER_RESOLUTION
-        if scale not in SCALES:
-            raise ValueError(f"scale must be 2, 3 or 4, not {scale!r}")
+        height, width = size.of(pixels.shape[0], pixels.shape[1])
+        scales = scales_for(max(height / pixels.shape[0], width / pixels.shape[1]))
+        for turn, scale in enumerate(scales):
+            pixels = self._enlarged(pixels, scale, progress and _part(progress, turn, len(scales)))
+        return pixels if pixels.shape[:2] == (height, width) else _reduced(pixels, height, width)
+
+    def _enlarged(self, pixels: np.ndarray, scale: int, progress: Progress | None) -> np.ndarray:
+        """[H, W, C] to [H * scale, W * scale, C] by the network, once."""
         height, width, channels = pixels.shape
         colours = colours_of(pixels)
         network = self.network(colours)
         source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
         out = np.empty((height * scale, width * scale, channels), pixels.dtype)
+        factor = network.config.factor(scale)
 
         def read(rows: slice, cols: slice) -> Given:
-            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
-            return Given(ycbcr[None, :1], ycbcr)
+            seen = to_tensor(source[rows, cols]) if factor == scale else _enlarge(source, rows, cols, scale)
+            luma = rgb_to_y(seen.expand(3, -1, -1))
+            return Given(luma[None], luma)
 
-        plan = _plan(network, height * scale, width * scale, 1)
-        for rows, cols, luma, ycbcr in pieces(
-            network, plan, read, None, ensemble=self.options.ensemble, progress=progress
-        ):
+        before = scale // factor
+        plan = _plan(network, height * before, width * before, 1, factor)
+        run = partial(network, scale=scale)
+        for rows, cols, luma, _ in pieces(run, plan, read, None, ensemble=self.options.ensemble, progress=progress):
+            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
             rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))
             out[rows, cols, :colours] = to_pixels(rgb[:colours], pixels.dtype)
             if colours < channels:
@@ -154,6 +168,7 @@ def restore(
     x: Tensor,
     sigma: Tensor | float | None = None,
     *,
+    scale: int | None = None,
     ensemble: bool = False,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -161,21 +176,24 @@ def restore(
 
     Args:
         network: fused, on its device.
-        x: [B, C, H, W] in [0, 1], as the network takes it: for super-resolution enlarged already.
+        x: [B, C, H, W] in [0, 1], as the network takes it: enlarged already where it does not do that itself.
         sigma: the noise level, one for all or [B], in the units of x.
+        scale: 2, 3 or 4, for networks that enlarge themselves; the others pass over it.
         ensemble, progress: as for :class:`Restorer`.
 
     Returns:
-        [B, C, H, W], not clipped.
+        [B, C, H, W], or [B, C, scale H, scale W], not clipped.
     """
-    out = torch.empty_like(x)
+    factor = network.config.factor(scale) if scale else 1
+    out = x.new_empty(*x.shape[:2], *(factor * side for side in x.shape[2:]))
     levels = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float32).expand(x.shape[0])
 
     def read(rows: slice, cols: slice) -> Given:
         return Given(x[:, :, rows, cols], x[:, :, rows, cols])
 
-    plan = _plan(network, x.shape[2], x.shape[3], x.shape[0])
-    for rows, cols, restored, _ in pieces(network, plan, read, levels, ensemble=ensemble, progress=progress):
+    plan = _plan(network, x.shape[2], x.shape[3], x.shape[0], factor)
+    run = partial(network, scale=scale)
+    for rows, cols, restored, _ in pieces(run, plan, read, levels, ensemble=ensemble, progress=progress):
         out[:, :, rows, cols] = restored
     return out
 
@@ -208,5 +226,21 @@ def _enlarge(pixels: np.ndarray, rows: slice, cols: slice, scale: int) -> Tensor
     ]
 
 
-def _plan(network: FusedNLRN, height: int, width: int, images: int) -> Plan:
-    return make_plan(network.config, height, width, images=images, device=network.device, precision=network.dtype)
+def _reduced(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """[H, W, C] to [height, width, C] by bicubic interpolation, a channel at a time."""
+    out = np.empty((height, width, pixels.shape[2]), pixels.dtype)
+    for channel in range(pixels.shape[2]):
+        plane = to_tensor(pixels[..., channel : channel + 1])
+        out[..., channel : channel + 1] = to_pixels(resize_bicubic(plane, height, width).clamp(0, 1), pixels.dtype)
+    return out
+
+
+def _part(progress: Progress, turn: int, turns: int) -> Progress:
+    """The progress of one of several passes."""
+    return lambda done, total: progress(turn * total + done, turns * total)
+
+
+def _plan(network: FusedNLRN, height: int, width: int, images: int, scale: int = 1) -> Plan:
+    return make_plan(
+        network.config, height, width, images=images, scale=scale, device=network.device, precision=network.dtype
+    )

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlrn.cards import list_models
-from nlrn.tasks import TASKS
-from nlrn.web.order import SCALES
+from nlrn.config import SCALES, TASKS
+from nlrn.models.cards import list_models
 
 if TYPE_CHECKING:
     from nlrn.network import NLRN

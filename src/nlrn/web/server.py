@@ -100,7 +100,7 @@ def _own(names: Sequence[str], device: str) -> "dict[str, NLRN]":
     """The networks of these files and folders; what is wrong with them, or with the device, is said at once."""
     if not names and device in ("auto", "cpu"):
         return {}  # without the seconds that torch needs to be loaded
-    from nlrn.device import choose_device
+    from nlrn.inference.device import choose_device
     from nlrn.models import load
 
     place = choose_device(device)

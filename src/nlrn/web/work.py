@@ -10,15 +10,16 @@ import numpy as np
 import torch
 
 from nlrn import images
-from nlrn.cards import list_models
+from nlrn.config import TASKS
 from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
 from nlrn.inference.restorer import Options, Restorer
+from nlrn.inference.size import Size
 from nlrn.inference.tiles import make_plan
+from nlrn.models.cards import list_models
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, full_scale, in_units_of
 from nlrn.pixels.levels import estimated_sigma
-from nlrn.tasks import TASKS
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
 
@@ -158,9 +159,10 @@ def restore(page: Page, order: Order, models: Models, progress: Progress | None 
 def _by_steps(restorer: Restorer, order: Order, pixels: np.ndarray, progress: Progress) -> Progress:
     """A progress of pieces, between which the steps of the network are told too: a large piece takes minutes."""
     network = restorer.network(colours_of(pixels))
-    factor = order.scale if order.task == "sr" else 1
-    height, width = pixels.shape[0] * factor, pixels.shape[1] * factor
-    plan = make_plan(network.config, height, width, device=network.device, precision=network.dtype)
+    enlarged = order.scale if order.task == "sr" else 1
+    factor = network.config.factor(enlarged)
+    height, width = (side * enlarged // factor for side in pixels.shape[:2])
+    plan = make_plan(network.config, height, width, scale=factor, device=network.device, precision=network.dtype)
     planes = 3 if order.task == "denoise" and network.config.channels < colours_of(pixels) else 1
     runs = planes * (8 if order.ensemble else 1)
     done, steps = 0, 0
@@ -244,7 +246,7 @@ def restored_by(
     deep = pixels[..., None] if pixels.ndim == 2 else pixels
     try:
         if order.task == "sr":
-            restored = restorer.upscale(deep, order.scale, progress)
+            restored = restorer.upscale(deep, Size(order.scale), progress)
         else:
             restored = restorer.denoise(deep, in_units_of(pixels.dtype, sigma), progress)
             restored = blended(deep, restored, order.strength)

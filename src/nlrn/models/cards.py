@@ -6,7 +6,7 @@ from typing import Any
 
 from nlrn.errors import ModelError
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parents[1] / "weights"
 TENSORS, CARD = "model.safetensors", "config.json"
 
 

@@ -1,6 +1,7 @@
 """Whole images: ``denoise`` and ``upscale`` for arrays, Pillow images and tensors of any size."""
 
 from nlrn.inference.restorer import Model, Options, Restorer
+from nlrn.inference.size import Size
 from nlrn.inference.tiles import Progress
 from nlrn.pixels.arrays import AnyImage, for_any
 
@@ -57,8 +58,10 @@ def denoise(
 
 def upscale(
     image: AnyImage,
-    scale: int,
+    scale: float | None = None,
     *,
+    width: int | None = None,
+    height: int | None = None,
     channel_axis: int | None = None,
     model: Model | None = None,
     ensemble: bool = False,
@@ -66,21 +69,30 @@ def upscale(
     precision: str = "auto",
     progress: Progress | None = None,
 ) -> AnyImage:
-    """Enlarge an image 2, 3 or 4 times.
+    """Enlarge an image, up to 16 times.
 
-    The network restores the luma of the bicubic enlargement (paper, section 4.3); chroma and transparency are
-    enlarged by bicubic interpolation. All arguments but ``scale`` are those of :func:`denoise`.
+    A network makes the luma 2, 3 or 4 times as large (paper, section 4.3); chroma and transparency are enlarged by
+    bicubic interpolation. Any other size is made from the next one above that networks make in one pass or two.
+
+    Args:
+        image, channel_axis, model, ensemble, device, precision, progress: as for :func:`denoise`.
+        scale: how many times as high and wide, above 1.
+        width, height: the size in pixels instead of ``scale``; where one is missing, the shape is kept.
 
     Returns:
         The enlarged image, of the type and dtype that came in.
 
     Raises:
-        ValueError: a scale other than 2, 3 or 4, an image of another kind, a device that is not there.
+        ValueError: a size that is not larger or more than 16 times as large, or said twice; an image of another
+            kind, a device that is not there.
         ModelError: the model cannot be loaded, or is not for super-resolution.
 
     >>> import numpy as np
     >>> upscale(np.zeros((20, 30, 3), np.uint8), 3, channel_axis=-1).shape
     (60, 90, 3)
+    >>> upscale(np.zeros((20, 30), np.uint8), width=75).shape
+    (50, 75)
     """
+    size = Size(scale, width, height)
     restorer = Restorer("sr", Options(model, ensemble, device, precision))
-    return for_any(image, channel_axis, lambda pixels: restorer.upscale(pixels, scale, progress))
+    return for_any(image, channel_axis, lambda pixels: restorer.upscale(pixels, size, progress))

@@ -1,10 +1,14 @@
 """The portable any-map formats: PBM, PGM and PPM, as text or binary, 8 or 16 bit."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from nlrn.images.formats.record import Format, Options, Source
+from nlrn.images.picture import Metadata, Picture
 
 _NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,9})"
 _BITMAP = re.compile(rb"P[14]" + _NUMBER * 2 + rb"\s")
@@ -77,3 +81,43 @@ def encode(pixels: npt.NDArray[np.generic]) -> bytes:
     height, width = pixels.shape[:2]
     kind, top = (5 if pixels.ndim == 2 else 6), 255 if pixels.dtype == np.uint8 else 65535
     return f"P{kind}\n{width} {height}\n{top}\n".encode() + pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+
+
+def _read(source: Source) -> list[Picture]:
+    head = header(source.data)
+    source.check(head.width, head.height)
+    mode = "1" if head.kind in (1, 4) else "RGB" if head.kind in (3, 6) else "L"
+    return [Picture(decode(source.data), Metadata("PNM", mode))]
+
+
+def _write(pages: Sequence[Picture], options: Options) -> bytes:
+    pixels = pages[0].pixels
+    if options.ending == ".ppm" and pixels.ndim == 2:
+        pixels = np.stack([pixels] * 3, -1)
+    return encode(pixels)
+
+
+PNM = Format(
+    name="PNM",
+    endings=(".pnm", ".pgm", ".ppm", ".pbm"),
+    matches=lambda head: head[:1] == b"P" and head[1:2] in [b"%d" % n for n in range(1, 7)] and head[2:3].isspace(),
+    read=_read,
+    write=_write,
+    samples=("uint8", "uint16"),
+    channels=(1, 3),
+    read_only_endings=(".pbm",),
+    gray_endings=(".pgm",),
+    written_as=".pgm",
+    loses={
+        "float": "refused",
+        "alpha": "refused",
+        "extra": "refused",
+        "pages": "refused",
+        "frames": "refused",
+        "CMYK": "becomes sRGB",
+        **dict.fromkeys(
+            ("ICC", "gAMA", "EXIF", "XMP", "IPTC", "comment", "text", "dpi", "density", "description", "GeoTIFF"),
+            "lost",
+        ),
+    },
+)

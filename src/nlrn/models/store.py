@@ -16,10 +16,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from nlrn.cards import CARD, SHIPPED, TENSORS, list_models
 from nlrn.config import Config
 from nlrn.errors import ModelError
 from nlrn.files import write_json, write_whole
+from nlrn.models.cards import CARD, SHIPPED, TENSORS, list_models
 from nlrn.network import NLRN
 
 
