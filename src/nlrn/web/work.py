@@ -13,7 +13,8 @@ from nlrn import images
 from nlrn.config import TASKS
 from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
-from nlrn.inference.restorer import Options, Restorer
+from nlrn.inference.options import Options
+from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
 from nlrn.inference.tiles import make_plan
 from nlrn.models.cards import list_models
@@ -95,7 +96,7 @@ class Models:
         """
         self.check(order)
         model = None if order.model is None else self._own.get(order.model, order.model)
-        return Restorer(order.task, Options(model, order.ensemble, self.device))
+        return Restorer(order.task, Options(model=model, ensemble=order.ensemble, device=self.device))
 
     def measured(self, order: Order, pixels: np.ndarray, count: int, seconds: float) -> None:
         """So many pixels, counted in the result, took so long."""
