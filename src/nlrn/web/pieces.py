@@ -1,5 +1,6 @@
 """Parts of pictures, restored or explained while somebody looks at them."""
 
+import time
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -66,8 +67,11 @@ class Pieces:
         sigma = page.sigma if order.sigma is None else order.sigma
         restorer = self._restorer(order)
         restorer.network(colours_of(pixels)).on_step = progress
+        started = time.perf_counter()
         restored = restored_by(restorer, seen, replace(order, strength=1.0), min(sigma, STRONGEST), None)
         factor = order.scale if order.task == "sr" else 1
+        if self._models.speed(order, pixels) is None:  # that of a whole picture is better known
+            self._models.measured(order, pixels, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
         row, col = (top - first_row) * factor, (left - first_col) * factor
         return restored[row : row + height * factor, col : col + width * factor].copy()
 

@@ -1,6 +1,6 @@
 // What the page says in words, of the work and of what is seen.
 
-import { duration, left } from "./words.js";
+import { duration, left, percent } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -20,7 +20,7 @@ export function work(now) {
   const waits = now.state === "waiting";
   if (waits) byId("bar").removeAttribute("value");
   else byId("bar").value = now.share;
-  const state = waits ? "waiting for its turn" : `${Math.round(now.share * 100)} %`;
+  const state = waits ? "waiting for its turn" : percent(now.share);
   byId("bar-said").textContent = [state, left(now.left)].filter(Boolean).join(", ");
   result("");
 }
