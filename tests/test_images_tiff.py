@@ -118,6 +118,14 @@ def test_all_planes_behind_one_directory_are_read(tmp_path: Path, dtype: str, co
         images.read_pages(tmp_path / "x.tif")
 
 
+def test_planes_behind_one_directory_of_several_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        for _ in range(2):
+            file.write(noise((3, 8, 9), "uint8"), photometric="minisblack", truncate=True)
+    with pytest.raises(images.ImageFileError, match="behind one directory"):
+        images.read_pages(tmp_path / "x.tif")
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize(
     ("colours", "others"), [(3, [0]), (3, [2, 0]), (3, [0, 0]), (1, [0])], ids=["NIR", "alpha+NIR", "two", "gray"]

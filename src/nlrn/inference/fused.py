@@ -217,6 +217,8 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device, sc
     kernel = KERNELS.get(form_for(dtype, device))
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
+    if kernel is not None and kernel.packs and depth:
+        copied += kernel.dtype.itemsize * (depth + -depth % 32 + config.filters)
     held = -(-(held + copied) // config.unshuffle**2)
     enlarged = 4 * 6 * scale**2 if config.post_upsampling else 0
     return (held + 4 * 10 * (config.channels + 1) + enlarged) * 5 // 4  # of what is freed not all can be used again

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,8 +11,11 @@ from torch import Tensor
 from nlrn import models
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.options import Model, Options
+from nlrn.inference.photograph import restored_luma, restored_photograph
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
 from nlrn.models import cards
@@ -27,21 +29,15 @@ from nlrn.pixels.levels import STRONGEST, noise_levels
 _BICUBIC_MARGIN = 3
 _log = logging.getLogger("nlrn")
 
-Model = NLRN | str | Path
-
 
 @dataclass(frozen=True)
-class Options:
-    """How networks run, whatever they do."""
+class Found:
+    """What was found out about an image while it was restored."""
 
-    model: Model | None = None
-    """The name of a model that ships, a file or folder, or a network; None: the one that serves each image."""
-    ensemble: bool = False
-    """Mean over the eight flips and turns; eight times slower, slightly better."""
-    device: str = "auto"
-    """ "auto", "cpu", "cuda" or "mps"; a network that is passed in stays where it is."""
-    precision: str = "auto"
-    """ "auto", "fp32" or "bf16"."""
+    model: str
+    """The name or file of the model that served it; empty for a network that was passed in."""
+    level: float
+    """The noise, given or estimated, where white is 255 (0: left as it is); for super-resolution the scale."""
 
 
 class Restorer:
@@ -63,6 +59,8 @@ class Restorer:
 
     def __init__(self, task: str, options: Options | None = None) -> None:
         self.task, self.options = TASKS[task], options or Options()
+        self.found: Found | None = None
+        """About the image that was restored last."""
         self._prepared: dict[Model, FusedNLRN] = {}
         choose_device(self.options.device)
         if self.options.model is not None:
@@ -70,30 +68,60 @@ class Restorer:
 
     def network(self, colours: int) -> FusedNLRN:
         """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
-        model = self.task.defaults[colours] if self.options.model is None else self.options.model
+        return self._fused(self._model(colours))
+
+    def _fused(self, model: Model) -> FusedNLRN:
         if model not in self._prepared:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
             self._prepared[model] = FusedNLRN(network, precision)
         return self._prepared[model]
 
-    def denoise(self, pixels: np.ndarray, sigma: float | None = None, progress: Progress | None = None) -> np.ndarray:
+    def _model(self, colours: int) -> Model:
+        return self.task.defaults[colours] if self.options.model is None else self.options.model
+
+    def _note(self, model: Model, level: float) -> None:
+        self.found = Found("" if isinstance(model, NLRN) else str(model), level)
+
+    def denoise(
+        self,
+        pixels: np.ndarray,
+        sigma: float | None = None,
+        progress: Progress | None = None,
+        *,
+        strength: float = 1.0,
+    ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
+
+        Where neither a sigma nor a model is given, the noise decides which model serves: the photo model, or for
+        white noise one of the others.
 
         Args:
             pixels: uint8, uint16 or floating point in [0, 1]; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
             sigma: the noise in the units of ``pixels``; estimated where None.
             progress: called with the number of pixels done and the number in all.
+            strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
 
         Raises:
-            ValueError: a sigma that cannot be meant, or another dtype.
+            ValueError: a sigma or strength that cannot be meant, or another dtype.
         """
         assert self.task is DENOISE
+        if not 0 <= strength <= 2:
+            raise ValueError(f"strength must be from 0 to 2, not {strength:g}")
+        if strength == 0:
+            return pixels.copy()
         colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
+        if sigma is None and self.options.model in (None, PHOTO):
+            choice = choose(pixels, strength, photo=self.options.model == PHOTO)
+            if choice.model or choice.tint is not None:
+                return self._denoise_chosen(pixels, choice, progress)
         network = self.network(colours)
         planes = Planes(colours, network.config.channels)
         found = noise_levels(pixels, planes, sigma)
-        levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=STRONGEST / 255)
+        told = [level / gain for level, gain in zip(found, planes.gains, strict=True)]
+        self._note(self._model(colours), 255 * float(np.mean(told)))
+        levels = strength * torch.tensor([float(np.mean(found))] if planes.together else found)
+        levels = levels.clamp(max=STRONGEST / 255)
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
             active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
@@ -114,6 +142,25 @@ class Restorer:
             whole = whole.clone()
             whole[active] = restored
             out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
+        return out
+
+    def _denoise_chosen(self, pixels: np.ndarray, choice: Choice, progress: Progress | None) -> np.ndarray:
+        """By the photo model, or where the channels go together by the gray one."""
+        colours = colours_of(pixels)
+        model = choice.model or self.task.defaults[1]
+        self._note(model, 255 * choice.levels.luma)
+        if choice.leaves_alone:
+            return pixels.copy()
+        network, many = self._fused(model), self.options.ensemble
+        source = fill_transparent(pixels) if pixels.shape[2] > colours else pixels
+        if choice.tint is None:
+            parts = restored_photograph(network, source, choice.levels, ensemble=many, progress=progress)
+        else:
+            luma = choice.levels.luma
+            parts = restored_luma(network, source, luma, choice.tint, ensemble=many, progress=progress)
+        out = pixels.copy()
+        for rows, cols, restored in parts:
+            out[rows, cols, :colours] = to_pixels(restored, pixels.dtype)
         return out
 
     def upscale(self, pixels: np.ndarray, size: Size, progress: Progress | None = None) -> np.ndarray:
@@ -141,6 +188,7 @@ class Restorer:
         height, width, channels = pixels.shape
         colours = colours_of(pixels)
         network = self.network(colours)
+        self._note(self._model(colours), scale)
         source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
         out = np.empty((height * scale, width * scale, channels), pixels.dtype)
         factor = network.config.factor(scale)

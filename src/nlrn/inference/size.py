@@ -40,6 +40,14 @@ class Size:
         if any(side < 1 for side in sides):
             raise ValueError(f"width and height must be positive, not {min(sides)}")
 
+    def __str__(self) -> str:
+        """As names of files tell it: x2, 640w, 480h or 640x480."""
+        if self.scale is not None:
+            return f"x{self.scale:g}"
+        if self.width is None or self.height is None:
+            return f"{self.height}h" if self.width is None else f"{self.width}w"
+        return f"{self.width}x{self.height}"
+
     def of(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of what an image of that height and width becomes.
 

@@ -14,7 +14,9 @@ from PIL import Image
 from torch import Tensor
 
 from nlrn.config import Config
+from nlrn.pixels.degradations.photograph import photographs
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, round_8bit
+from nlrn.pixels.opponent import to_opponent
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 # pixels around a patch, whose enlargement must not see replicated ones; a multiple of every scale
@@ -95,6 +97,18 @@ def noisy_batch(
     sigma = (low + (high - low) * torch.rand(count, generator=generator, device=device)) / 255
     noise = torch.randn(clean.shape, generator=generator, device=device)
     return Batch(clean + sigma.view(-1, 1, 1, 1) * noise, clean, sigma, (25 / 255) / sigma.clamp(min=5 / 255))
+
+
+def photo_batch(patches: Patches, count: int, size: int, generator: torch.Generator) -> Batch:
+    """The luma of patches as photographs are. The level that is told is some 20 % off, as an estimate is.
+
+    The weight evens out how much error weak and strong noise leave.
+    """
+    made = photographs(patches.cut(count, size, generator), generator)
+    degraded, clean = (to_opponent(image)[:, :1] for image in (made.degraded, made.clean))
+    level = made.levels[:, 0] * torch.exp(0.2 * torch.randn(count, generator=generator, device=clean.device))
+    error = (degraded - clean).square().mean((1, 2, 3)).sqrt()
+    return Batch(degraded, clean, level, (25 / 255) / error.clamp(min=2 / 255))
 
 
 def reduced_batch(
@@ -219,6 +233,17 @@ def validation_sets(
             degraded, sigma = low if config.post_upsampling else resize_bicubic(low, side, side), 0.0
         ones = torch.ones(len(images))
         sets[level] = Batch(degraded, clean, sigma * ones, ones, scale).each(lambda tensor: tensor.to(device))
+    return sets
+
+
+def photo_validation(images: Sequence[np.ndarray], device: torch.device) -> dict[int, Batch]:
+    """Three drawings of the same photographs at every validation; what a level is called is only their number."""
+    side = min(180, *(min(image.shape[:2]) for image in images)) // 12 * 12
+    crops = Patches([_centre(image, side) for image in images], "cpu")
+    sets = {}
+    for number in range(3):
+        batch = photo_batch(crops, len(images), side, torch.Generator().manual_seed(number))
+        sets[number] = batch.each(lambda tensor: tensor.to(device))
     return sets
 
 

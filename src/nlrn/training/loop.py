@@ -19,6 +19,8 @@ from nlrn.training.data import (
     hold_out,
     low_resolution_batch,
     noisy_batch,
+    photo_batch,
+    photo_validation,
     pixels_needed,
     read_images,
     reduced_batch,
@@ -74,13 +76,19 @@ def train(config: Config, settings: Settings) -> Outcome:
 
     luma = config.task == "sr"
     smallest = pixels_needed(config, settings.patch, settings.scales)
-    images = read_images(settings.data, config.channels, luma=luma, smallest=smallest)
+    photo = settings.noise == "photo"
+    if photo and (config.channels != 1 or not config.noise_map or luma):
+        raise ValueError("photographs are for a denoiser of 1 channel, their luma, with a noise map")
+    images = read_images(settings.data, 3 if photo else config.channels, luma=luma, smallest=smallest)
     training, held_out = hold_out(images, settings.held_out)
     patches = Patches(smaller_copies(training, settings.smaller, smallest), fabric.device)
     lowest, highest = settings.sigmas
     usual = tuple(s for s in (15, 25, 50) if lowest <= s <= highest)
     levels = settings.scales if luma else usual or (round((lowest + highest) / 2),)
-    validation = validation_sets(held_out, config, levels, fabric.device)
+    if photo:
+        validation = photo_validation(held_out, fabric.device)
+    else:
+        validation = validation_sets(held_out, config, levels, fabric.device)
 
     network = NLRN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if settings.init:
@@ -178,7 +186,9 @@ def _batch(
 ) -> Batch:
     """This process's share of batch ``i``, which is the same however many processes share it."""
     generator = torch.Generator(patches.pixels.device).manual_seed(settings.seed * 1_000_003 + i)
-    if config.task == "denoise":
+    if settings.noise == "photo":
+        batch = photo_batch(patches, settings.batch, size, generator)
+    elif config.task == "denoise":
         batch = noisy_batch(patches, settings.batch, size, settings.sigmas, generator)
     elif config.post_upsampling:
         scale = settings.scales[i % len(settings.scales)]

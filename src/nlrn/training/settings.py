@@ -18,6 +18,9 @@ class Settings:
     """Where the checkpoint, the best weights and the metrics go; a checkpoint found there is resumed."""
     init: str | None = None
     """Start from the weights of this model (a name or a file) where their shapes fit."""
+    noise: str = "white"
+    """Denoising: "white" noise, or "photo": all that cameras and files do to the luma of a picture, for a network of
+    1 channel with a noise map."""
     sigmas: tuple[float, float] = (5.0, 55.0)
     """Denoising: range of the noise level, on the 0-255 scale; without a noise map, twice the same number."""
     scales: tuple[int, ...] = (2, 3, 4)
@@ -75,6 +78,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, not {self.loss!r}")
+        if self.noise not in ("white", "photo"):
+            raise ValueError(f"noise must be white or photo, not {self.noise!r}")
 
 
 class Schedule:

@@ -211,7 +211,7 @@ class _Answers:
             raise RefusedError("This part is too large to be looked at quickly: restore the whole.")
         (await self.studio.models()).check(order)
         pieces = self.studio.pieces
-        job = Job(region[2] * region[3], lambda progress: pieces().restore(page, region, order))
+        job = Job(region[2] * region[3], lambda progress: pieces().restore(page, region, order, progress))
         return await self._looked(request, session, "piece", job)
 
     async def looks(self, request: Request) -> Response:

@@ -29,6 +29,8 @@ async def unless_gone(request: Request, result: "asyncio.Future[Any]", stopping:
     for waiting in leaving:
         waiting.cancel()
     if result.done():
+        if not result.cancelled():
+            result.exception()  # looked at, or asyncio complains that nobody did
         return True
     result.cancel()
     return False

@@ -157,7 +157,8 @@ class Studio:
         self.stopping = asyncio.Event()
         """Set when the program is about to end: no request waits any longer."""
         # reading, what is looked at, and whole pictures do not wait for one another
-        self.reading, self.looking, self.restoring = Lane("reading"), Lane("looking"), Lane("restoring")
+        self.reading, self.looking = Lane("reading"), Lane("looking")
+        self.restoring = Lane("restoring", lets_through=True)
         self._load = Job(1, lambda progress: models())
         self._pieces: Pieces | None = None
         self.looking.add(self._load)

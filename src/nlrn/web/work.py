@@ -1,8 +1,9 @@
 """What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from nlrn import images
 from nlrn.config import TASKS
 from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
-from nlrn.inference.restorer import Options, Restorer
+from nlrn.inference.options import Options
+from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
 from nlrn.inference.tiles import make_plan
 from nlrn.models.cards import list_models
@@ -36,6 +38,8 @@ class Page:
     """Its pixels lie on the disk."""
     sigma: float
     """The estimated noise level, where white is 255."""
+    number: int = field(default_factory=itertools.count(1).__next__)
+    """Another for each page that was ever opened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +92,7 @@ class Models:
         """
         self.check(order)
         model = None if order.model is None else self._own.get(order.model, order.model)
-        return Restorer(order.task, Options(model, order.ensemble, self.device))
+        return Restorer(order.task, Options(model=model, ensemble=order.ensemble, device=self.device))
 
     def speed(self, opened: Opened, order: Order) -> float | None:
         """Pixels a second, counted in the result, as last measured for such a picture."""

@@ -60,8 +60,9 @@ export function view(name, now, isStale, preview, asked) {
 function compared(now, isStale, preview) {
   const { result: done } = now.picture;
   if (done && !isStale(now.picture)) return ["", "", now.order.task === "sr" ? `enlarged ${now.order.scale} ×` : "restored"];
-  if (done) return ["The result is of other settings; this is a preview of the ones set now.", "warn", "preview"];
-  if (changesNothing(now)) {
+  const same = changesNothing(now);
+  if (done) return ["The result is of other settings; this is a preview of the ones set now.", "warn", same ? "as it came" : "preview"];
+  if (same) {
     const none = now.order.sigma === null && now.order.strength > 0;
     return [none
       ? "Nothing would be done: there is no noise to speak of. Set a noise level by hand to smooth it all the same."
