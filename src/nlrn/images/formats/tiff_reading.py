@@ -62,7 +62,7 @@ def read(source: Source) -> list[Picture]:
         found: list[Picture] = []
         for number, page in pages.items():
             pixels, mode = decoder.pixels(page, number)
-            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode)
+            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode, pages=len(pages))
             found += _parted(pixels, metadata, page) if source.several else [_whole(pixels, metadata, page, name)]
         return found
 
@@ -150,7 +150,7 @@ def _planes_of_one_directory(file: tifffile.TiffFile, source: Source, pages: int
     planes = series.asarray().reshape(count, *page.shape)
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
         planes = np.moveaxis(planes, 1, -1)
-    first = tiff_tags.metadata_of(page, source.data)
+    first = replace(tiff_tags.metadata_of(page, source.data), pages=count)
     others = replace(first, tags=(), exif=None)
     found: list[Picture] = []
     for number, plane in enumerate(planes):

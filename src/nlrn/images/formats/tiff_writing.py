@@ -45,6 +45,7 @@ def encode(pages: Sequence[Picture]) -> bytes:
         out, bigtiff=form.big, byteorder=form.order if not head else None, append=bool(head)
     ) as writer:
         for (pixels, metadata, extra), tags in zip(joined, described, strict=True):
+            metadata = tiff_tags.still_described(metadata, pixels.shape, len(joined))
             _write_page(writer, pixels, metadata, extra, tags, form)
     data = bytearray(out.getvalue())
     if head:
