@@ -1,7 +1,6 @@
 """Reading TIFF: tifffile, then Pillow for what it has no decoder for, and OpenCV for what is deeper than 8 bits."""
 
 import io
-import logging
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,9 +16,6 @@ from nlrn.images.formats import opencv, pillow, tiff_tags
 from nlrn.images.formats.record import Source
 from nlrn.images.limits import MAX_PAGES, check_pages
 from nlrn.images.picture import ImageFileError, Metadata, Picture, mode_of
-
-# Where no log is set up, tifffile's remarks on odd tags would be printed.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 Array = npt.NDArray[np.generic]
 

@@ -1,6 +1,7 @@
 """What the tags of a TIFF say besides the pixels."""
 
 import json
+import logging
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from nlrn.images.picture import Metadata, TiffTag
 
 if TYPE_CHECKING:
     import tifffile
+
+# Where no log is set up, tifffile's remarks on odd tags would be printed.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 DESCRIPTION = 270
 IJ_METADATA = 50839
