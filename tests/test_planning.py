@@ -1,4 +1,4 @@
-"""Before any work: which files are inputs, where results go, what is refused or listed. No network is read."""
+"""Before any work: which files are inputs, where results go, what is refused or listed. No network is run."""
 
 import os
 import sys
@@ -173,7 +173,7 @@ def test_a_name_is_counted_in_bytes_before_the_work(here: Path, letter: str) -> 
     size = len(letter.encode())
     fits = letter * ((255 - 4) // size) + ".png"
     check(here / fits)
-    with pytest.raises(ImageFileError, match="takes .* bytes"):
+    with pytest.raises(ImageFileError, match=r"takes .* bytes"):
         check(here / (letter + fits))
 
 
