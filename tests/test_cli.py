@@ -165,8 +165,9 @@ def test_bench_compares_the_forms(tmp_path: Path, capsys) -> None:
     assert main(["bench", "correlation", *arguments, "--json", str(tmp_path / "bench.json")]) == 0
     assert "us/pixel" in capsys.readouterr().out
     results = json.loads((tmp_path / "bench.json").read_text())
-    assert {"torch", "sdpa"} <= {row["form"] for row in results["fp32"]["rows"]}
-    assert {"torch", "eager", "sdpa"} <= {row["form"] for row in results["bf16"]["rows"]}
+    forms = {found["precision"]: {row["form"] for row in found["rows"]} for found in results["configurations"]}
+    assert {"torch", "sdpa"} <= forms["fp32"]
+    assert {"torch", "eager", "sdpa"} <= forms["bf16"]
 
 
 def test_help_lists_every_setting_of_training(capsys) -> None:
