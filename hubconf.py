@@ -12,8 +12,7 @@ dependencies = ["torch", "numpy", "safetensors"]
 # the package need not be installed; without its compiled kernels the correlation runs in plain PyTorch
 _sys.path.append(str(_Path(__file__).parent / "src"))
 
-from nlrn import cards as _cards  # noqa: E402  # after the path
-from nlrn import models as _models  # noqa: E402
+from nlrn import models as _models  # noqa: E402  # after the path
 
 
 def _entry(name: str, card: dict) -> _Callable:
@@ -25,4 +24,4 @@ def _entry(name: str, card: dict) -> _Callable:
     return load
 
 
-globals().update({_name.replace("-", "_"): _entry(_name, _card) for _name, _card in _cards.list_models().items()})
+globals().update({_name.replace("-", "_"): _entry(_name, _card) for _name, _card in _models.list_models().items()})

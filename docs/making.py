@@ -6,7 +6,7 @@ from commands import commands_page
 from figures import draw_all
 from sphinx.application import Sphinx
 
-from nlrn.cli import parser
+from nlrn.cli import make_parser
 
 HERE = Path(__file__).parent
 MADE = HERE / "_made"
@@ -26,7 +26,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 def _make(app: Sphinx) -> None:
     MADE.mkdir(exist_ok=True)
-    _write("commands.md", commands_page(parser()))
+    _write("commands.md", commands_page(make_parser()))
     results = HERE / "results.md"
     _write("results.md", results.read_text() if results.exists() else NO_RESULTS)
     for name, text in draw_all(MADE).items():

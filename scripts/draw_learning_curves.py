@@ -10,7 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from nlrn.cards import list_models
+from nlrn.models.cards import list_models
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nlrn.correlation import confined_attention, propagated_attention, reference_attention
-from nlrn.correlation.tiled import tiled_attention
+from nlrn.correlation.attention import tiled_attention
 
 
 def random_inputs(B: int, D: int, M: int, H: int, W: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nlrn.cli import parser
+from nlrn.cli import make_parser
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 from commands import commands_page
@@ -24,7 +24,7 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
 
 
 def test_every_command_and_option_is_on_the_page() -> None:
-    whole = parser()
+    whole = make_parser()
     lines = commands_page(whole).splitlines()
     found = [p for p in parsers(whole) if p is not whole]
     assert {p.prog for p in found} >= {"nlrn denoise", "nlrn export", "nlrn train sr"}

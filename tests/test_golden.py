@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nlrn import cards, models
+from nlrn import models
 from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr
+from nlrn.models import cards
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from publish_scores import in_readme

@@ -8,10 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from nlrn import cards, models
-from nlrn.cards import CARD, SHIPPED, TENSORS
+from nlrn import models
+from nlrn.config import TASKS
 from nlrn.errors import ModelError
-from nlrn.tasks import TASKS
+from nlrn.models import cards
+from nlrn.models.cards import CARD, SHIPPED, TENSORS
 
 
 def test_saved_is_loaded(network, tmp_path: Path) -> None:

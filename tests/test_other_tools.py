@@ -18,8 +18,9 @@ from skimage import data
 from skimage.restoration import calibrate_denoiser
 
 import nlrn
-from nlrn import cards, napari
+from nlrn import napari
 from nlrn.evaluation.metrics import psnr
+from nlrn.models import cards
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,14 +16,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlrn import models
-from nlrn.cards import CARD, TENSORS
+from nlrn.models.cards import CARD, TENSORS
 from nlrn.cli import main
 from nlrn.config import Config
 from nlrn.errors import ModelError, UsageError
 from nlrn.network import NLRN
 from nlrn.training import checkpoint
 from nlrn.training.optimizer import make_optimizers
-from nlrn.training.record import Log, resume, save_checkpoint
+from nlrn.training.record import Log
+from nlrn.training.run import Run
 from nlrn.training.settings import Settings
 from nlrn.training.weights import Average
 
@@ -206,6 +207,7 @@ class State:
         self.network = NLRN(TINY)
         self.average = Average(self.network, 0.9)
         self.optimizers = make_optimizers(self.network, 1e-3)
+        self.run = Run(self.network, self.average, self.optimizers, 2, self.settings)
 
     def learn(self) -> "State":
         for _ in range(2):
@@ -216,10 +218,12 @@ class State:
         return self
 
     def save(self, path: Path) -> None:
-        save_checkpoint(path, TINY, self.network, self.average, self.optimizers, 2, 30.0, 2, self.settings)
+        self.run.iteration, self.run.best = 2, 30.0
+        self.run.save(path)
 
     def resume(self, path: Path) -> tuple[int, float, int]:
-        return resume(path, self.settings, self.network, self.average, self.optimizers)
+        self.run.resume(path)
+        return self.run.iteration, self.run.best, self.run.steps
 
 
 @pytest.fixture
@@ -286,6 +290,11 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
         t for t in s["optimizers"][1]["state"][0].values() if isinstance(t, torch.Tensor)
     ).fill_(float("inf")),
     "moments of nobody": lambda s: s["optimizers"][0]["state"].update({999: {}}),
+    "course is none": lambda s: s.update(course=[]),
+    "course at no rate": lambda s: s["course"].update(rate=float("nan")),
+    "course at twice the rate": lambda s: s["course"].update(rate=2.0),
+    "course of text": lambda s: s["course"].update(norms=["a"]),
+    "course of more": lambda s: s["course"].update(more=1),
     "settings are none": lambda s: s.update(settings=3),
     "another network": lambda s: s.update(config={**s["config"], "window": 7}),
     "config is text": lambda s: s.update(config="paper"),
@@ -350,7 +359,7 @@ def test_changed_settings_are_said(saved: Path, caplog: pytest.LogCaptureFixture
     state = State(saved.parent)
     state.resume(saved)
     assert not caplog.records
-    state.settings = Settings(data=(), out=saved.parent, iterations=20, seed=3, batch=8, minutes=5)
+    state.run.settings = Settings(data=(), out=saved.parent, iterations=20, seed=3, batch=8, minutes=5)
     state.resume(saved)
     assert "batch 16 -> 8" in caplog.text
     assert "seed 0 -> 3" in caplog.text

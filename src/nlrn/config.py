@@ -1,12 +1,57 @@
-"""What makes one network differ from another, in plain values: nothing here needs torch."""
+"""The tasks, as records, and the settings of a network, in plain values: nothing here needs torch."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_type_hints
-
-from nlrn.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that a network can be trained to do."""
+
+    name: str
+    """As ``Config.task`` and files have it."""
+    verb: str
+    """The command that does it, and the function."""
+    action: str
+    """What a button says."""
+    suffix: str
+    """What is put behind the name of a result; ``{}`` is the level."""
+    level: str
+    """What its levels are called, in reports and flags."""
+    unit: str
+    """How a level is shown; ``{}`` is the number."""
+    levels: tuple[int, ...]
+    """The levels that the literature reports."""
+    defaults: Mapping[int, str]
+    """The model that serves where none is named, for images of 1 (gray) and 3 (colour) channels."""
+
+
+DENOISE = Task(
+    name="denoise",
+    verb="denoise",
+    action="Remove noise",
+    suffix="-denoised",
+    level="sigma",
+    unit="sigma {}",
+    levels=(15, 25, 50),
+    defaults=MappingProxyType({1: "denoise-gray-lite", 3: "denoise-color-lite"}),
+)
+SUPER_RESOLUTION = Task(
+    name="sr",
+    verb="upscale",
+    action="Enlarge",
+    suffix="-{}",
+    level="scale",
+    unit="x{}",
+    levels=(2, 3, 4),
+    defaults=MappingProxyType({1: "sr-lite", 3: "sr-lite"}),
+)
+TASKS = MappingProxyType({task.name: task for task in (DENOISE, SUPER_RESOLUTION)})
 
 SIMILARITIES = (
     "embedded-gaussian",  # softmax of theta(x_i) . phi(x_j): the paper's choice
@@ -16,6 +61,8 @@ SIMILARITIES = (
     "embedded-dot",  # theta(x_i) . phi(x_j), over the number of neighbours
     "dot",  # x_i . x_j, over the number of neighbours
 )
+SCALES = (2, 3, 4)
+"""The factors by which a network of super-resolution enlarges."""
 _CODES: dict[str, tuple[Any, ...]] = {"task": tuple(TASKS), "similarity": SIMILARITIES}
 _MOST = {"steps": 256, "filters": 4096, "embedding": 4096, "window": 1023, "every": 256, "unshuffle": 16}
 """Beyond these nobody trains a network, and a damaged file would cost all the memory there is."""
@@ -25,10 +72,18 @@ _FIRST_FIELDS = 11
 
 @dataclass(frozen=True)
 class Config:
-    """What makes one NLRN differ from another. The defaults are the paper's network."""
+    """The settings in which one NLRN differs from another. The defaults are the paper's network.
+
+    Raises:
+        ValueError: a setting of another type, or beyond what it can be.
+
+    >>> small = Config(steps=6, filters=64, embedding=32, window=15, every=2)
+    >>> list(small.blocks)
+    [0, 2, 4]
+    """
 
     task: str = "denoise"
-    """What the network restores: "denoise", or "sr" (super-resolution of an image already enlarged by bicubic)."""
+    """What the network restores: "denoise", or "sr" (super-resolution)."""
     channels: int = 1
     """Channels of the image: 1 (gray or luma) or 3 (RGB)."""
     steps: int = 12
@@ -52,6 +107,10 @@ class Config:
     unshuffle: int = 1
     """The network sees squares of so many pixels a side as one, its pixels side by side as channels. An image that
     bicubic has enlarged loses nothing by 2, and takes a quarter of the time; the window then counts squares."""
+    post_upsampling: bool = False
+    """Super-resolution of the small image itself: the body works at its resolution and the tail makes the pixels of
+    the enlarged one, 4 to 16 times less arithmetic. Without it the image is enlarged by bicubic first, as in the
+    paper."""
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(Config).items():
@@ -63,6 +122,8 @@ class Config:
             raise ValueError(f"channels must be 1 or 3, not {self.channels}")
         if self.task == "sr" and self.channels != 1:
             raise ValueError("super-resolution works on luma, so channels must be 1")
+        if self.post_upsampling and (self.task != "sr" or self.unshuffle > 1):
+            raise ValueError("post_upsampling is for super-resolution, and without unshuffle")
         if self.similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {self.similarity!r}")
         if min(self.steps, self.filters, self.embedding, self.unshuffle) < 1 or self.every < 0:
@@ -78,6 +139,11 @@ class Config:
         """The steps that hold a non-local block, counted from 0."""
         return range(0, self.steps, self.every) if self.every else range(0)
 
+    def factor(self, scale: int) -> int:
+        """How many times as large as what the network is given its result is, where an image is enlarged ``scale``
+        times in all."""
+        return scale if self.post_upsampling else 1
+
     def to_tensor(self) -> "Tensor":
         """The configuration as int64, for tools that see nothing of a model but its tensors.
 
@@ -85,8 +151,10 @@ class Config:
         """
         import torch
 
-        values = [_CODES[n].index(v) if n in _CODES else int(v) for n, v in asdict(self).items()]
-        return torch.tensor(values if self.unshuffle > 1 else values[:_FIRST_FIELDS], dtype=torch.int64)
+        fields = list(asdict(self).items())
+        while len(fields) > _FIRST_FIELDS and fields[-1][1] == getattr(Config, fields[-1][0]):
+            fields.pop()
+        return torch.tensor([_CODES[n].index(v) if n in _CODES else int(v) for n, v in fields], dtype=torch.int64)
 
     @classmethod
     def from_tensor(cls, code: "Tensor") -> "Config":

@@ -1,6 +1,6 @@
 """Errors that are the user's to mend: the command line prints their sentence and exits with 2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -13,7 +13,13 @@ class UsageError(UserError):
 
 
 class ModelError(UserError):
-    """A model cannot be found, read or used; the message says which and what to do."""
+    """A model cannot be found, read or used; the message says which and what to do.
+
+    >>> import nlrn
+    >>> nlrn.load("no-such-model")
+    Traceback (most recent call last):
+    nlrn.errors.ModelError: no-such-model: no such model ...
+    """
 
 
 class NoiseWarning(UserWarning):
@@ -36,3 +42,15 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise UsageError(f"this needs {error.name}; install nlrn[{extra}]") from error
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A question for the end of a sentence; empty where nothing is like what was given.
+
+    >>> did_you_mean("denoise-grey", ["denoise-gray", "sr"])
+    ': did you mean denoise-gray?'
+    """
+    from difflib import get_close_matches  # only where something went wrong
+
+    close = get_close_matches(given, list(known), 1)
+    return f": did you mean {close[0]}?" if close else ""

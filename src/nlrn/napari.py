@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nlrn.inference.restore import denoise as _denoise
 from nlrn.pixels.range import Range, extremes, outer_values
-from nlrn.restore import denoise as _denoise
 
 if TYPE_CHECKING:
     import napari.types  # type: ignore[import-not-found]  # only napari resolves it

@@ -13,15 +13,11 @@ super-resolution serves x2, x3 and x4: the scale is chosen when the architecture
 This module is imported only when asked for: importing spandrel fails where torchvision does not fit torch.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
-from nlrn.config import Config
-from nlrn.inference.restorer import SCALES
-from nlrn.network import NLRN
-from nlrn.restore import Scale, denoise, upscale
+from nlrn import NLRN, denoise, upscale
+from nlrn.config import SCALES, Config
 
 try:
     from spandrel import (  # type: ignore[import-untyped]  # it has types, but does not say so
@@ -61,7 +57,7 @@ class NLRNArch(Architecture[NLRN]):  # type: ignore[misc]  # untyped for the sam
 
         def restored(network: NLRN, image: Tensor) -> Tensor:
             if config.task == "sr":
-                return upscale(image, cast(Scale, scale), model=network, precision="fp32")
+                return upscale(image, scale, model=network, precision="fp32")
             return denoise(image, model=network, precision="fp32")
 
         return ImageModelDescriptor(

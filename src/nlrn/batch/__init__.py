@@ -8,9 +8,8 @@ for failure in outcome.failed:
     print(failure.reason)
 """
 
-from typing import TYPE_CHECKING
-
-from nlrn._lazy import lazy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nlrn.batch.jobs import Done, Job, plan_jobs
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Done", "Job", "Outcome", "Recipe", "UsageError", "Watch", "plan_jobs", "run"]
 
-__getattr__, __dir__ = lazy(
-    __name__,
-    {
-        "ENGINES": "nlrn.batch.running",
-        "Done": "nlrn.batch.jobs",
-        "Job": "nlrn.batch.jobs",
-        "Outcome": "nlrn.batch.running",
-        "Recipe": "nlrn.batch.recipe",
-        "UsageError": "nlrn.errors",
-        "Watch": "nlrn.batch.running",
-        "plan_jobs": "nlrn.batch.jobs",
-        "run": "nlrn.batch.running",
-    },
-)
+# the parser of the command line needs the records of this room alone, and must not wait for what reads images
+_HOMES = {
+    "Recipe": "nlrn.batch.recipe",
+    "UsageError": "nlrn.errors",
+    **dict.fromkeys(("Done", "Job", "plan_jobs"), "nlrn.batch.jobs"),
+    **dict.fromkeys(("ENGINES", "Outcome", "Watch", "run"), "nlrn.batch.running"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nlrn.batch' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -8,14 +8,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor
 
 from nlrn.bench.correlation import PRECISIONS, _inputs
 from nlrn.bench.timing import seconds
-from nlrn.correlation import Carried, LogitsInPlace, door, implementation, map_bytes, propagated_attention
+from nlrn.correlation import Carried, LogitsInPlace, implementation, map_bytes, propagated_attention
 from nlrn.correlation.kernels import KERNELS
 
 _Step = tuple[Tensor, Tensor, Tensor]
@@ -75,11 +74,11 @@ def _measured(
 ) -> list[tuple[str, list[float], float | None]]:
     given = [_step(depth, width, size, dtype) for _ in range(steps)]
     forms: dict[str, Callable[[], tuple[list[float], float | None]]] = {
-        "concatenation": lambda: _by_the_door(given, window, steps),
+        "concatenation": lambda: (_each(given, window, steps), seconds(lambda: _trained(given, window, steps))),
     }
     if implementation(*given[0]) in KERNELS:  # only they keep maps
-        forms["map"] = lambda: _by_the_door(given, window, door._CONCATENATED)
-    if map_bytes(given[0][2], window):
+        forms["map"] = lambda: (_each(given, window, 2), seconds(lambda: _trained(given, window, 2)))
+    if map_bytes(given[0][2].shape, dtype, window):
         forms["map in place"] = lambda: (_in_place(given, window), None)
     seen: dict[str, list[tuple[list[float], float | None]]] = {form: [] for form in forms}
     for _ in range(repeats):
@@ -101,24 +100,23 @@ def _step(depth: int, width: int, size: int, dtype: torch.dtype) -> _Step:
     return q, k, v
 
 
-def _by_the_door(given: list[_Step], window: int, concatenated: int) -> tuple[list[float], float]:
-    """Seconds of each step without gradients, and of all with them, forward and backward."""
-    # a map is measured as one, however large
-    with mock.patch.multiple(door, _CONCATENATED=concatenated, _LARGEST_MAP=math.inf):
-        carried: Carried | None = None
-        each = []
-        with torch.no_grad():
-            for q, k, v in given:
-                start = time.perf_counter()
-                _, carried = propagated_attention(q, k, v, window, carried)
-                each.append(time.perf_counter() - start)
-        return each, seconds(lambda: _trained(given, window))
+def _each(given: list[_Step], window: int, concatenated: int) -> list[float]:
+    """Seconds of each step without gradients."""
+    carried: Carried | None = None
+    each = []
+    with torch.no_grad():
+        for q, k, v in given:
+            start = time.perf_counter()
+            _, carried = propagated_attention(q, k, v, window, carried, concatenated=concatenated)
+            each.append(time.perf_counter() - start)
+    return each
 
 
-def _trained(given: list[_Step], window: int) -> None:
+def _trained(given: list[_Step], window: int, concatenated: int) -> None:
+    """All steps with gradients, forward and backward."""
     carried, outs = None, []
     for q, k, v in given:
-        out, carried = propagated_attention(q, k, v, window, carried)
+        out, carried = propagated_attention(q, k, v, window, carried, concatenated=concatenated)
         outs.append(out)
     torch.autograd.grad(outs, [x for step in given for x in step], [torch.ones_like(out) for out in outs])
 
@@ -126,9 +124,9 @@ def _trained(given: list[_Step], window: int) -> None:
 def _in_place(given: list[_Step], window: int) -> list[float]:
     """Seconds of each step as the fused network runs them."""
     with torch.inference_mode():
-        like = given[0][2]
-        memory = torch.zeros(map_bytes(like, window), dtype=torch.uint8)  # touched: in the network it is used again
-        logits = LogitsInPlace(like, window, lambda count: memory[:count])
+        kind = (given[0][2].shape, given[0][2].dtype, window)
+        memory = torch.zeros(map_bytes(*kind), dtype=torch.uint8)  # touched: in the network it is used again
+        logits = LogitsInPlace(*kind, lambda count: memory[:count])
         each = []
         for q, k, v in given:
             start = time.perf_counter()

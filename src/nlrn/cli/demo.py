@@ -13,8 +13,8 @@ from rich.console import Console
 from nlrn import images
 from nlrn.errors import needs
 from nlrn.evaluation.metrics import psnr, ssim
+from nlrn.inference.restore import denoise, upscale
 from nlrn.pixels.degrade import add_noise, resize_bicubic, round_8bit
-from nlrn.restore import denoise, upscale
 
 _SIGMA, _SEED = 25, 0
 _SCALE: Literal[3] = 3

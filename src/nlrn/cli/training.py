@@ -1,15 +1,13 @@
 """``nlrn train`` and ``nlrn ablate``: train a network, or many small ones to see what matters."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
 from nlrn.cli.flags import add_flags, from_flags
-from nlrn.cli.options import add_device
-from nlrn.config import Config
-from nlrn.errors import needs
-from nlrn.tasks import TASKS
+from nlrn.cli.options import add_device, path
+from nlrn.config import TASKS, Config
+from nlrn.errors import UsageError, needs
 from nlrn.training.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,8 +23,13 @@ def add(commands: "Commands") -> None:
         add_flags(one.add_argument_group("the training"), Settings)
         one.set_defaults(command=_train, task=task)
     ablate = commands.add_parser("ablate", help="what each part of the network is worth: a table and a figure")
-    ablate.add_argument("--data", type=Path, nargs="+", required=True, help="folders of training images")
-    ablate.add_argument("--out", type=Path, required=True, help="for the runs and results; found there, they go on")
+    ablate.add_argument(
+        "--data", type=path, nargs="+", required=True, help="folders of training images; of test images for --trained"
+    )
+    ablate.add_argument("--out", type=path, help="for the runs and results; found there, they go on")
+    ablate.add_argument(
+        "--trained", metavar="MODEL", help="train nothing: what the attention is worth in this model, on the images"
+    )
     ablate.add_argument("--iterations", type=int, default=1000, help="of each of the networks. Default: 1000")
     ablate.add_argument("--batch", type=int, default=16, help="patches of 33 x 33. Default: 16")
     add_device(ablate)
@@ -45,6 +48,11 @@ def _train(options: argparse.Namespace) -> int:
 def _ablate(options: argparse.Namespace) -> int:
     from nlrn.files import write_whole
 
+    if options.trained:
+        return _ablate_trained(options)
+    if options.out is None:
+        raise UsageError("nlrn ablate needs --out, the folder for its runs, or --trained MODEL")
+
     with needs("train"):
         import matplotlib as _  # noqa: F401  # before hours of training rather than after them
 
@@ -61,4 +69,18 @@ def _ablate(options: argparse.Namespace) -> int:
     print(table, end="")
     write_whole(options.out / "ablation.md", table.encode())
     ablation.draw(scores, options.out / "ablation.png")
+    return DONE
+
+
+def _ablate_trained(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from nlrn import models
+    from nlrn.evaluation.likeness import likeness, to_markdown
+
+    network = models.load(options.trained)
+    for folder in options.data:
+        levels = TASKS[network.config.task].levels
+        worth = likeness(network, folder, levels, name=options.trained, console=Console(stderr=True))
+        print(f"{options.trained} on {folder.name}\n\n{to_markdown(worth)}")
     return DONE

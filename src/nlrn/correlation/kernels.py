@@ -1,8 +1,8 @@
 """The C++ kernels: which of them this machine can run, and how they are called.
 
-Each instruction set is a shared library of its own with a few C functions, ``native/attention.h``. They know
-nothing of Python or PyTorch, so one build serves every version of both. Where they were not built (no compiler
-at installation) this package works without them, slower.
+Each instruction set is a shared library of its own with a few C functions, ``native/attention.h`` in the source tree.
+They know nothing of Python or PyTorch, so one build serves every version of both. Where they were not built (no
+compiler at installation) this package works without them, slower.
 """
 
 import ctypes
@@ -24,13 +24,26 @@ class Kernel:
     """The type of q, k, v, the values and the gradients; others are converted."""
     capabilities: tuple[str, ...] = ()
     """One of them PyTorch must report as the machine's capability; none where every machine will do."""
-    instructions: str | None = None
+    instructions: tuple[str, ...] = ()
     """What PyTorch must list beside it."""
+    permission: bool = False
+    """Whether the system must permit their use."""
+    slow_beside: str | None = None
+    """Instructions whose processors run this kernel slower than the next one."""
+    packs: bool = False
+    """Whether it copies all keys and values into an order of its own."""
+    concatenated: int = 2
+    """So many steps of propagated attention are quicker as one long dot product than by way of a map of logits."""
 
 
-# Fastest first
+# Fastest first, as measured: docs/kernels.md
 KERNELS = {
-    "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), "avx512_bf16"),
+    # it multiplies so fast that a map is dear: by concatenation the fourth step takes 0.8 us per pixel, by a map 1.5
+    "amxbf16": Kernel(
+        torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=4
+    ),
+    # with a matrix unit: 7.25 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.2
+    "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), ("avx512_bf16",), slow_beside="amx_bf16"),
     "avx512": Kernel(torch.float32, ("AVX512",)),
     "avx2": Kernel(torch.float32, ("AVX2", "AVX512")),
     "portable": Kernel(torch.float32),
@@ -45,9 +58,12 @@ _LANES = 16
 def load(kernel: str) -> ctypes.CDLL | None:
     """The library of a kernel, or None where it was not built."""
     spec = importlib.util.find_spec(f"nlrn.correlation._{kernel}")
-    if spec is None or spec.origin is None:
-        return None
-    library = ctypes.CDLL(spec.origin)
+    return None if spec is None or spec.origin is None else opened(spec.origin)
+
+
+def opened(path: str) -> ctypes.CDLL:
+    """The library in a file, its functions ready to be called."""
+    library = ctypes.CDLL(path)
     pointer, size, threads = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
     strided = (pointer, size) * 3
     library.nlrn_attention_forward.argtypes = (*strided, *(pointer,) * 2, *(size,) * 6, threads)
@@ -64,10 +80,22 @@ def obstacle(kernel: str) -> str | None:
     capability = torch.backends.cpu.get_cpu_capability()
     if needed.capabilities and capability not in needed.capabilities:
         return f"this processor has {capability}"
-    if needed.instructions and not torch.cpu.get_capabilities().get(needed.instructions):
-        return f"this processor has no {needed.instructions}"
-    if load(kernel) is None:
+    for instructions in needed.instructions:
+        if not torch.cpu.get_capabilities().get(instructions):
+            return f"this processor has no {instructions}"
+    library = load(kernel)
+    if library is None:
         return "it was not built: no suitable compiler at installation"
+    if needed.permission and not library.nlrn_permitted():
+        return "the system does not permit it"
+    return None
+
+
+def drawback(kernel: str) -> str | None:
+    """Why a kernel that can run here is better passed over, or None."""
+    beside = KERNELS[kernel].slow_beside
+    if beside and torch.cpu.get_capabilities().get(beside):
+        return f"slower than float32 on processors with {beside}"
     return None
 
 
@@ -118,11 +146,16 @@ def forward(library: Any, q: Tensor, k: Tensor, v: Tensor, window: int) -> tuple
     return _channels_first(out, channels), lse
 
 
-def backward(
-    library: Any, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of q, k and v, channels_last, from that of ``out`` and what :func:`forward` returned."""
-    return _differentiate(library.nlrn_attention_backward, (grad, q, k, v, out), [lse], [], window)
+def backward(library: Any, images: tuple[Tensor, ...], lse: Tensor, window: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v, channels_last.
+
+    Args:
+        library: the kernel.
+        images: the gradient of ``out``; q, k, v, and ``out``, as :func:`forward` took and returned them.
+        lse: as it returned it.
+        window: side of the neighbourhood.
+    """
+    return _differentiate(library.nlrn_attention_backward, images, [lse], [], window)
 
 
 def _differentiate(
@@ -143,10 +176,16 @@ def _differentiate(
     return _channels_first(dq, D), _channels_first(dk.to(k.dtype), D), _channels_first(dv.to(v.dtype), M)
 
 
-def map_size(library: Any, v: Tensor, window: int) -> int:
-    """Numbers in the map of logits that :func:`map_forward` carries on: about window^2 for each pixel."""
-    B, M, H, W = v.shape
-    return int(library.nlrn_map_size(B, H, W, M + -M % _LANES, window)) if v.numel() else 0
+def map_size(library: Any, size: Sequence[int], window: int) -> int:
+    """Numbers in the map of logits that :func:`map_forward` carries on: about window^2 for each pixel.
+
+    Args:
+        library: the kernel.
+        size: of the values, [B, M, H, W].
+        window: side of the neighbourhood.
+    """
+    B, M, H, W = size
+    return int(library.nlrn_map_size(B, H, W, M + -M % _LANES, window)) if min(size) else 0
 
 
 def map_forward(
@@ -167,11 +206,7 @@ def map_forward(
 
 def map_backward(
     library: Any,
-    grad: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    out: Tensor,
+    images: tuple[Tensor, ...],
     lse: Tensor,
     logits: Tensor,
     later: Tensor | None,
@@ -179,5 +214,4 @@ def map_backward(
     window: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As :func:`backward`; ``earlier`` gets the gradient of the map before, from ``later``, that of the map after."""
-    images = (grad, q, k, v, out)
     return _differentiate(library.nlrn_map_backward, images, [lse], [logits, later, earlier], window)

@@ -2,22 +2,23 @@
 
 Runs on any device and in any floating dtype. The map of logits exists for one tile at a time, also in the
 backward pass, which computes it again from the queries and keys; so memory grows with the pixels only.
+Logits and sums are held in float32, or in float64 where an input is.
 """
 
+import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 # Offsets along one axis: the first and last query and the end of the keys, counted from the first key.
 _Axis = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class _Tile:
+class Tile:
     """A rectangle of queries and the rectangle of keys that its pixels may see."""
 
     queries: tuple[slice, slice, slice]
@@ -45,7 +46,7 @@ def _spans(size: int, side: int, reach: int) -> Iterator[tuple[slice, slice, _Ax
         yield slice(start, stop), slice(first, end), (start - first, stop - first, end - first)
 
 
-def _tiles(like: Tensor, window: int) -> Iterator[_Tile]:
+def tiles(like: Tensor, window: int) -> Iterator[Tile]:
     """The tiles of a pixel-major batch [B, H, W, C]; small images are taken together."""
     side, at_once = _sizes(like.device, window)
     B, H, W, _ = like.shape
@@ -55,10 +56,10 @@ def _tiles(like: Tensor, window: int) -> Iterator[_Tile]:
         some = slice(first, first + images)
         for qy, ky, rows in _spans(H, side, window // 2):
             for qx, kx, cols in _spans(W, side, window // 2):
-                yield _Tile((some, qy, qx), (some, ky, kx), (rows, cols))
+                yield Tile((some, qy, qx), (some, ky, kx), (rows, cols))
 
 
-class _Masks:
+class Masks:
     """Who sees whom: one matrix [queries, keys] for each place that a tile takes in its block of keys."""
 
     def __init__(self, window: int, normalize: str, like: Tensor) -> None:
@@ -86,12 +87,7 @@ class _Masks:
         return share / share.sum(1, keepdim=True)
 
 
-def _rows(image: Tensor, where: tuple[slice, slice, slice], dtype: torch.dtype) -> Tensor:
-    """The pixels of a rectangle as the rows of a matrix, [images, pixels, channels]."""
-    return image[where].flatten(1, 2).to(dtype)
-
-
-def _accumulation(*tensors: Tensor) -> torch.dtype:
+def accumulation(*tensors: Tensor) -> torch.dtype:
     """The dtype of logits and sums: that of the inputs, but at least float32."""
     dtype = torch.float32
     for tensor in tensors:
@@ -99,77 +95,85 @@ def _accumulation(*tensors: Tensor) -> torch.dtype:
     return dtype
 
 
-def _forward(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str) -> tuple[Tensor, Tensor]:
-    """The attended values [B, H, W, M] and the log-sum-exp of each pixel [B, H, W]."""
-    dtype = _accumulation(q, k, v)
-    out = torch.empty_like(v, memory_format=torch.contiguous_format)
-    lse = torch.zeros(q.shape[:3], dtype=dtype, device=q.device)
-    masks = _Masks(window, normalize, lse)
-    for tile in _tiles(q, window):
-        queries, keys, values = (
-            _rows(image, where, dtype) for image, where in ((q, tile.queries), (k, tile.keys), (v, tile.keys))
-        )
-        if normalize == "softmax":
-            weights = torch.baddbmm(masks[tile.place], queries, keys.transpose(1, 2))
-            top = weights.amax(2, keepdim=True)
-            weights = weights.sub_(top).exp_()
-            total = weights.sum(2, keepdim=True)
-            attended = torch.bmm(weights, values).div_(total)
-            lse[tile.queries] = total.log_().add_(top).view_as(lse[tile.queries])
-        else:
-            weights = torch.bmm(queries, keys.transpose(1, 2)).mul_(masks[tile.place])
-            attended = torch.bmm(weights, values)
-        out[tile.queries] = attended.view_as(out[tile.queries]).to(out.dtype)
-    return out, lse
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """A context in which products have the types of their factors, whatever the caller's autocast says."""
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
-def _backward(
-    q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, grad: Tensor, window: int, normalize: str
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of q, k and v, [B, H, W, C] like the inputs."""
-    dtype = lse.dtype
-    dq, dk, dv = (torch.zeros(x.shape, dtype=dtype, device=x.device) for x in (q, k, v))
-    masks = _Masks(window, normalize, lse)
-    for tile in _tiles(q, window):
-        queries, dout, attended = (_rows(image, tile.queries, dtype) for image in (q, grad, out))
-        keys, values = (_rows(image, tile.keys, dtype) for image in (k, v))
-        dlogits = torch.bmm(dout, values.transpose(1, 2))
-        if normalize == "softmax":
-            weights = torch.baddbmm(masks[tile.place], queries, keys.transpose(1, 2))
-            weights = weights.sub_(lse[tile.queries].reshape(*weights.shape[:2], 1)).exp_()
-            # the softmax's backward: each weight moves by its own gradient less the mean gradient
-            dlogits = dlogits.sub_((dout * attended).sum(2, keepdim=True)).mul_(weights)
-        else:
-            weights = torch.bmm(queries, keys.transpose(1, 2)).mul_(masks[tile.place])
-            dlogits = dlogits.mul_(masks[tile.place])
-        dq[tile.queries] = torch.bmm(dlogits, keys).view_as(dq[tile.queries])
-        dk[tile.keys] += torch.bmm(dlogits.transpose(1, 2), queries).view_as(dk[tile.keys])
-        dv[tile.keys] += torch.bmm(weights.transpose(1, 2), dout).view_as(dv[tile.keys])
-    return dq.to(q.dtype), dk.to(k.dtype), dv.to(v.dtype)
+def _pixel_major(x: Tensor) -> Tensor:
+    """[B, C, H, W] as [B, H, W, C]: a rectangle of pixels is then a matrix whose rows are contiguous."""
+    return x.permute(0, 2, 3, 1).contiguous()
 
 
-class _TiledAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str) -> Tensor:
-        out, lse = _forward(q, k, v, window, normalize)
-        ctx.save_for_backward(q, k, v, out, lse)
-        ctx.settings = (window, normalize)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        q, k, v, out, lse = ctx.saved_tensors
-        dq, dk, dv = _backward(q, k, v, out, lse, grad, *ctx.settings)
-        return dq, dk, dv, None, None
+def _rows(image: Tensor, where: tuple[slice, slice, slice], dtype: torch.dtype) -> Tensor:
+    """The pixels of a rectangle as the rows of a matrix, [images, pixels, channels]."""
+    return image[where].flatten(1, 2).to(dtype)
 
 
-def tiled_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normalize: str = "softmax") -> Tensor:
-    """See :func:`nlrn.correlation.confined_attention`. The result is laid out as channels_last.
+def forward(
+    q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str, dtype: torch.dtype | None = None
+) -> tuple[Tensor, Tensor]:
+    """The attended values [B, M, H, W], channels_last, and the log2-sum-exp of each pixel [B, H, W].
 
-    Logits and sums are held in float32, or in float64 where an input is.
+    ``dtype`` is that of logits and sums, if it shall not be the usual one.
     """
-    # pixel-major: a rectangle of pixels is then a matrix whose rows are contiguous
-    q, k, v = (x.permute(0, 2, 3, 1).contiguous() for x in (q, k, v))
-    out: Tensor = _TiledAttention.apply(q, k, v, window, normalize)  # type: ignore[no-untyped-call]  # as torch has it
-    return out.permute(0, 3, 1, 2)
+    with without_autocast(q.device):
+        q, k, v = map(_pixel_major, (q, k, v))
+        dtype = dtype or accumulation(q, k, v)
+        out, lse = torch.empty_like(v), torch.zeros(q.shape[:3], dtype=dtype, device=q.device)
+        masks = Masks(window, normalize, lse)
+        for tile in tiles(q, window):
+            queries, keys, values = (
+                _rows(image, where, dtype) for image, where in ((q, tile.queries), (k, tile.keys), (v, tile.keys))
+            )
+            if normalize == "softmax":
+                weights = torch.baddbmm(masks[tile.place], queries, keys.transpose(1, 2))
+                top = weights.amax(2, keepdim=True)
+                weights = weights.sub_(top).exp_()
+                total = weights.sum(2, keepdim=True)
+                attended = torch.bmm(weights, values).div_(total)
+                lse[tile.queries] = total.log_().add_(top).div_(math.log(2)).view_as(lse[tile.queries])
+            else:
+                weights = torch.bmm(queries, keys.transpose(1, 2)).mul_(masks[tile.place])
+                attended = torch.bmm(weights, values)
+            out[tile.queries] = attended.view_as(out[tile.queries]).to(out.dtype)
+        return out.permute(0, 3, 1, 2), lse
+
+
+def backward(
+    grad: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    window: int,
+    normalize: str,
+    dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v, channels_last, from that of ``out`` and what :func:`forward` returned."""
+    with without_autocast(q.device):
+        grad, q, k, v, out = map(_pixel_major, (grad, q, k, v, out))
+        dtype = dtype or accumulation(q, k, v)
+        dq, dk, dv = (torch.zeros(x.shape, dtype=dtype, device=x.device) for x in (q, k, v))
+        masks = Masks(window, normalize, dq)
+        for tile in tiles(q, window):
+            queries, dout, attended = (_rows(image, tile.queries, dtype) for image in (q, grad, out))
+            keys, values = (_rows(image, tile.keys, dtype) for image in (k, v))
+            dlogits = torch.bmm(dout, values.transpose(1, 2))
+            if normalize == "softmax":
+                weights = torch.baddbmm(masks[tile.place], queries, keys.transpose(1, 2))
+                total = lse[tile.queries].reshape(*weights.shape[:2], 1).to(dtype) * math.log(2)
+                weights = weights.sub_(total).exp_()
+                # the softmax's backward: each weight moves by its own gradient less the mean gradient
+                dlogits = dlogits.sub_((dout * attended).sum(2, keepdim=True)).mul_(weights)
+            else:
+                weights = torch.bmm(queries, keys.transpose(1, 2)).mul_(masks[tile.place])
+                dlogits = dlogits.mul_(masks[tile.place])
+            dq[tile.queries] = torch.bmm(dlogits, keys).view_as(dq[tile.queries])
+            dk[tile.keys] += torch.bmm(dlogits.transpose(1, 2), queries).view_as(dk[tile.keys])
+            dv[tile.keys] += torch.bmm(weights.transpose(1, 2), dout).view_as(dv[tile.keys])
+        dq, dk, dv = (x.to(like.dtype).permute(0, 3, 1, 2) for x, like in ((dq, q), (dk, k), (dv, v)))
+        return dq, dk, dv

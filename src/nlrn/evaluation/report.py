@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nlrn.config import TASKS
 from nlrn.evaluation.published import OVERLAPS, published
-from nlrn.tasks import TASKS
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,25 @@
-"""What the pixels of an image are: their colours, and what white is by their type alone."""
+"""Pixels whose white is that of their type, as the tensors that networks take; their colours."""
 
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """[H, W, C] of any dtype to float32 [C, H, W] in [0, 1]."""
+    scaled = pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))
+    return torch.from_numpy(scaled).permute(2, 0, 1)
+
+
+def to_pixels(tensor: Tensor, dtype: np.dtype[Any]) -> np.ndarray:
+    """[C, H, W] in [0, 1] to [H, W, C]: integers are clipped and rounded, floats stay as they are."""
+    values = tensor.permute(1, 2, 0).numpy()
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    full = full_scale(dtype)
+    return np.floor(values.clip(0, 1) * full + 0.5).astype(dtype)
 
 
 def colours_of(pixels: np.ndarray) -> int:

@@ -128,10 +128,3 @@ def _checked(sigma: Any, scene: Scene) -> np.ndarray:
                 + f", and must be 0 or lie between {WEAKEST / 255 * span:.2g} and {_MOST * span:.3g}"
             )
     return np.broadcast_to(given.ravel() / span, scene.colours)
-
-
-def scale_of(scale: Any, scales: Sequence[int]) -> int:
-    """A factor of enlargement, given as any kind of number. Raises ValueError where it is none of ``scales``."""
-    if isinstance(scale, (int, float, np.number)) and not isinstance(scale, bool) and scale in scales:
-        return int(scale)
-    raise ValueError(f"scale must be {', '.join(map(str, scales[:-1]))} or {scales[-1]}, not {scale!r}")

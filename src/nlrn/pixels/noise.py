@@ -58,6 +58,10 @@ def estimate_sigma(plane: npt.NDArray[np.generic], seen: npt.NDArray[np.bool_] |
 
     Raises:
         ValueError: not two axes, or NaN or infinite values.
+
+    >>> noise = np.random.default_rng(0).normal(128, 10, (100, 100))
+    >>> 9.5 < estimate_sigma(noise) < 10.5
+    True
     """
     if plane.ndim != 2:
         raise ValueError(f"plane must have two axes, not shape {list(plane.shape)}")

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from nlrn.pixels.arrays import colours_of, full_scale
 from nlrn.pixels.color import filled
+from nlrn.pixels.degrade import resize_bicubic
 from nlrn.pixels.range import DataRange, outer_values, range_of
 
 
@@ -102,16 +103,49 @@ class Scene:
     def _middle(self) -> np.ndarray:
         return np.asarray((self.range.black + self.range.white) / 2).astype(self.pixels.dtype)
 
-    def excess(self, rows: slice, cols: slice) -> Tensor:
-        """What the hot pixels there have more than their surroundings, as :meth:`tensor` gives these; else 0."""
+    def excess(self) -> Tensor:
+        """What hot pixels have more than their surroundings, as :meth:`tensor` gives these, [n, H, W]; else 0."""
         assert self.hot is not None
-        hot, seen = self.hot[rows, cols], self.tensor(rows, cols)
-        colour = self.units(np.where(hot[..., None], self.pixels[rows, cols, : self.colours], self._middle()))
-        return (torch.from_numpy(colour).permute(2, 0, 1) - seen) * torch.from_numpy(hot)
+        colour = self.units(np.where(self.hot[..., None], self.pixels[..., : self.colours], self._middle()))
+        more = torch.from_numpy(colour).permute(2, 0, 1) - self.tensor(slice(None), slice(None))
+        return more * torch.from_numpy(self.hot)
 
-    def alpha(self, rows: slice, cols: slice) -> Tensor:
-        """The transparency there, [1, h, w] in [0, 1]."""
-        return torch.from_numpy(self.pixels[rows, cols, -1:].astype(np.float32) / self._opaque).permute(2, 0, 1)
+    @property
+    def plain(self) -> bool:
+        """Whether white is that of the type, and every pixel counts that is to be seen."""
+        return (
+            self.lost is None
+            and (self.pixels.dtype.kind == "f" or (self.pixels.dtype.itemsize <= 2 and self.pixels.dtype.kind == "u"))
+            and (self.range.black, self.range.white) == (0, full_scale(self.pixels.dtype))
+        )
+
+    def seen(self) -> np.ndarray:
+        """The whole image as :meth:`tensor` and its transparency give it, [H, W, C] with white by the type."""
+        if self.plain:
+            return self.pixels
+        whole = self.tensor(slice(None), slice(None)).permute(1, 2, 0).numpy()
+        if not self.has_alpha:
+            return whole
+        return np.concatenate([whole, self.pixels[..., -1:].astype(np.float32) / self._opaque], 2)
+
+    def enlarged(self, large: np.ndarray) -> np.ndarray:
+        """What :meth:`seen` gives, enlarged, in the numbers of the image; what is lost is enlarged without it."""
+        if self.plain:
+            return large
+        colour = torch.from_numpy(large[..., : self.colours]).permute(2, 0, 1)
+        height, width = large.shape[:2]
+        if self.hot is not None:
+            colour = colour + resize_bicubic(self.excess(), height, width)
+        out = np.empty(large.shape, self.pixels.dtype)
+        out[..., : self.colours] = self.to_pixels(colour)
+        if self.has_alpha:
+            alpha = large[..., -1:] * self._opaque
+            out[..., -1:] = alpha if self.pixels.dtype.kind == "f" else np.floor(alpha + 0.5)
+        if self.kept is not None:
+            rows, cols = (np.arange(n) * m // n for n, m in zip((height, width), self.kept.shape, strict=True))
+            kept = self.kept[np.ix_(rows, cols)]
+            out[..., : self.colours][kept] = self.pixels[..., : self.colours][np.ix_(rows, cols)][kept]
+        return out
 
     @property
     def _opaque(self) -> np.float32:
@@ -146,17 +180,7 @@ class Scene:
             )
         return self._clipped
 
-    def alpha_to_pixels(self, alpha: Tensor) -> np.ndarray:
-        """[1, h, w] in [0, 1] to [h, w, 1] of the type that came in."""
-        values = alpha.clamp(0, 1).permute(1, 2, 0).numpy() * self._opaque
-        rounded = values if self.pixels.dtype.kind == "f" else np.floor(values + 0.5)
-        return rounded.astype(self.pixels.dtype)
-
-    def put_back(self, out: np.ndarray, scale: int = 1) -> None:
-        """Give what is lost its values again, in a result ``scale`` times as large; there hot pixels are enlarged."""
-        kept = self.lost if scale == 1 else self.kept
-        if kept is None:
-            return
-        colour = self.pixels[..., : self.colours]
-        for y, x in np.ndindex(scale, scale):
-            out[y::scale, x::scale, : self.colours][kept] = colour[kept]
+    def put_back(self, out: np.ndarray) -> None:
+        """Give what is lost its values again, in a result [H, W, C]."""
+        if (lost := self.lost) is not None:
+            out[..., : self.colours][lost] = self.pixels[..., : self.colours][lost]

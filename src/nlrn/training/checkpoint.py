@@ -16,6 +16,7 @@ from nlrn.errors import UserError
 from nlrn.files import write_whole
 from nlrn.models import fitting
 from nlrn.network import NLRN
+from nlrn.training.course import Course
 
 _HASH = "sha256"
 
@@ -80,12 +81,24 @@ def _check(state: dict[str, Any], network: NLRN, optimizers: Sequence[torch.opti
     _whole_number(state, "steps", 1, network.config.steps)
     if not isinstance(state["best"], (int, float)) or not math.isfinite(state["best"]):
         raise ValueError(f"its best score is {state['best']!r}")
+    _check_course(state["course"])
     if not isinstance(state.get("settings", {}), dict):
         raise ValueError("its settings are none")
     if not isinstance(state["optimizers"], list) or len(state["optimizers"]) != len(optimizers):
         raise ValueError("its optimizers are others")
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
         _check_optimizer(optimizer, saved)
+
+
+def _check_course(course: Any) -> None:
+    usual = Course().state()
+    if course.keys() != usual.keys():
+        raise ValueError("its course is none")
+    for name, value in usual.items():
+        if type(course[name]) is not type(value) or not _finite(course[name]):
+            raise ValueError(f"{name} of its course is {str(course[name])[:50]}")
+    if not 0 < course["rate"] <= 1 or not all(type(v) is float for v in (*course["norms"], *course["losses"])):
+        raise ValueError("its course is none")
 
 
 def _whole_number(state: dict[str, Any], name: str, least: int, most: int) -> None:

@@ -1,32 +1,22 @@
-"""What a training run leaves behind: its log, its checkpoint, and a clean end when it is told to stop."""
+"""What a training run says of itself: its log, its card, and a clean end when it is told to stop."""
 
 import io
 import json
-import logging
 import math
 import signal
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from nlrn.cards import CARD, TENSORS
-from nlrn.config import Config
 from nlrn.errors import UsageError
 from nlrn.files import remove_parts
-from nlrn.network import NLRN
-from nlrn.training import checkpoint
+from nlrn.models.cards import CARD, TENSORS
 from nlrn.training.settings import Settings
-from nlrn.training.weights import Average
-
-_MAY_CHANGE = ("data", "out", "init", "minutes", "cool", "device", "precision", "devices", "machines", "validate")
-_log = logging.getLogger("nlrn")
 
 
 class StopSign:
@@ -90,7 +80,7 @@ def _claimed(path: Path, first: int) -> TextIO:
     except BlockingIOError:
         lines.close()
         raise UsageError(
-            f"another run is at work in {path.parent}; wait for its end, or give another --out"
+            f"another run is at work in {path.parent}; wait for it, or give another --out"
         ) from None
     except OSError:  # a file system without locks
         pass
@@ -118,79 +108,3 @@ def describe(settings: Settings, iteration: int, scores: dict[int, float]) -> di
     said = {n: [str(v) for v in value] if n == "data" else value for n, value in asdict(settings).items()}
     said["out"] = str(settings.out)
     return {"iterations_done": iteration, "validation_psnr": scores, "settings": said}
-
-
-def save_checkpoint(
-    path: Path,
-    config: Config,
-    network: NLRN,
-    average: Average,
-    optimizers: Sequence[torch.optim.Optimizer],
-    iteration: int,
-    best: float,
-    steps: int,
-    settings: Settings,
-) -> None:
-    """Everything that an exact resume needs.
-
-    Raises:
-        CheckpointError: it cannot be written.
-    """
-    state = {
-        "config": asdict(config),
-        "network": network.state_dict(),
-        "average": average.network.state_dict(),
-        "average_count": average.count,
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "iteration": iteration,
-        "best": best,
-        "steps": steps,
-        "settings": _deciding(settings),
-    }
-    checkpoint.write(path, state)
-
-
-def resume(
-    path: Path,
-    settings: Settings,
-    network: NLRN,
-    average: Average,
-    optimizers: Sequence[torch.optim.Optimizer],
-) -> tuple[int, float, int]:
-    """Put everything back as it was; returns the next iteration, the best validation PSNR and the steps so far.
-
-    Raises:
-        CheckpointError: the checkpoint is damaged, or of another network or run.
-    """
-    state = checkpoint.read(path, network, optimizers)
-    if state["iteration"] > settings.iterations:
-        raise checkpoint.CheckpointError(
-            f"{path} is of iteration {state['iteration']}, and --iterations is {settings.iterations}; "
-            "give more of them, or another --out"
-        )
-    _say_what_changed(path, state.get("settings", {}), settings)
-    network.load_state_dict(state["network"])
-    average.network.load_state_dict(state["average"])
-    average.count = state["average_count"]
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return int(state["iteration"]), float(state["best"]), int(state["steps"])
-
-
-def _deciding(settings: Settings) -> dict[str, Any]:
-    """The settings that decide what a run comes to, as plain values."""
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(settings).items()
-        if name not in _MAY_CHANGE
-    }
-
-
-def _say_what_changed(path: Path, before: Mapping[str, Any], settings: Settings) -> None:
-    changed = [
-        f"{name} {before[name]} -> {value}"
-        for name, value in _deciding(settings).items()
-        if name in before and before[name] != value
-    ]
-    if changed:
-        _log.warning("%s goes on with other settings: %s", path, ", ".join(changed))

@@ -1,0 +1,187 @@
+"""One door to the confined correlation: checks the arguments and chooses the implementation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nlrn.correlation import kernels
+from nlrn.correlation.dispatch import CPU, form_for, implementation
+from nlrn.correlation.kernels import KERNELS
+from nlrn.correlation.operator import attend, attend_with_map
+from nlrn.correlation.reference import reference_attention
+from nlrn.correlation.tiled import without_autocast
+
+NORMALIZATIONS = ("softmax", "mean")
+
+
+# So many steps are cheaper as one long dot product than by way of a map of logits, by any kernel.
+_CONCATENATED = 2
+# Beyond it there is no map: with gradients there is one for every step, and a whole image would take more than it is
+# worth.
+_LARGEST_MAP = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class _Map:
+    """The logits of all steps so far, in the kernel's own order."""
+
+    logits: Tensor
+    meaning: tuple[object, ...]
+    """What the order depends on: a call for which this is another cannot read it."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The correlation that a recurrent step hands to the next: the queries and keys of all steps so far, in turn.
+
+    The propagated logits are a sum of dot products, sum_s theta_s phi_s^T, which is the dot product of the
+    queries and keys of all steps concatenated along the channels: no map of window^2 logits is needed. Where many
+    steps add up, the kernels keep one all the same: then a step costs no more than the first.
+    """
+
+    queries: tuple[Tensor, ...]
+    keys: tuple[Tensor, ...]
+    map: _Map | None = None
+
+
+def confined_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normalize: str = "softmax") -> Tensor:
+    """Each pixel attends to the ``window`` x ``window`` pixels centred on it, clipped at the image border.
+
+    Differentiable in q, k and v, on any device; first gradients take memory in proportion to the number of pixels,
+    tangents and further derivatives ``window``^2 times as much.
+
+    Args:
+        q, k: queries and keys, [B, D, H, W]; the logit of i towards j is ``q_i . k_j``, without scaling.
+        v: values, [B, M, H, W].
+        window: side of the neighbourhood, odd and at least 1; it may be larger than the image.
+        normalize: "softmax" over the neighbours, or "mean": logits over the number of neighbours.
+
+    Returns:
+        [B, M, H, W], in the dtype of ``v``.
+
+    Raises:
+        ValueError: shapes that do not fit together, types that are not floating point, an even or non-positive
+            window, an unknown normalize.
+
+    Example:
+        >>> import torch
+        >>> x = torch.rand(1, 4, 8, 8)
+        >>> confined_attention(x, x, x, window=5).shape
+        torch.Size([1, 4, 8, 8])
+    """
+    _check(q, k, v, window, normalize)
+    # what is compiled or exported is not bound to what is best on this machine
+    name = "auto" if torch.compiler.is_compiling() else implementation(q, k, v, normalize=normalize)
+    if name == "reference":
+        with without_autocast(q.device):
+            return reference_attention(q, k, v, window, normalize=normalize)
+    return attend(q, k, v, window, normalize, name)
+
+
+def tiled_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normalize: str = "softmax") -> Tensor:
+    """:func:`confined_attention` in plain PyTorch, whatever else there is; its result is laid out channels_last."""
+    _check(q, k, v, window, normalize)
+    return attend(q, k, v, window, normalize, "torch")
+
+
+def _check(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str) -> None:
+    if q.dim() != 4 or q.shape != k.shape or v.dim() != 4 or q.shape[0] != v.shape[0] or q.shape[2:] != v.shape[2:]:
+        raise ValueError(
+            "q and k must be [B, D, H, W] and v [B, M, H, W]; got "
+            f"{list(q.shape)}, {list(k.shape)} and {list(v.shape)}"
+        )
+    if not (q.is_floating_point() and k.is_floating_point() and v.is_floating_point()):
+        raise ValueError(f"q, k and v must be floating point, not {q.dtype}, {k.dtype} and {v.dtype}")
+    check_window(window)
+    if normalize not in NORMALIZATIONS:
+        raise ValueError(f"normalize must be one of {NORMALIZATIONS}, not {normalize!r}")
+
+
+def check_window(window: int) -> None:
+    """Raises ValueError where no neighbourhood can have this side."""
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"window must be odd and positive, not {window}")
+
+
+def propagated_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    window: int,
+    carried: Carried | None = None,
+    *,
+    normalize: str = "softmax",
+    concatenated: int | None = None,
+) -> tuple[Tensor, Carried]:
+    """:func:`confined_attention` with the logits of earlier steps added before the normalization.
+
+    Args:
+        q, k, v, window, normalize: as for :func:`confined_attention`.
+        carried: what the previous step returned, or None at the first step.
+        concatenated: so many steps multiply the queries and keys of all steps so far; the later ones, where a native
+            kernel runs, add to a map of logits. By default what is quickest, and no map larger than 512 MB.
+
+    Returns:
+        The attended values [B, M, H, W], and what the next step needs.
+    """
+    queries, keys = (*carried.queries, q) if carried else (q,), (*carried.keys, k) if carried else (k,)
+    B, _, H, W = v.shape
+    few = _CONCATENATED if concatenated is None else concatenated
+    fits = concatenated is not None or 4 * B * H * W * min(window, H) * min(window, W) <= _LARGEST_MAP
+    # how large a map is only a kernel knows, and what is compiled is not bound to one
+    with_map = len(queries) > few and fits and not torch.compiler.is_compiling()
+    name = implementation(q, k, v, normalize=normalize) if with_map else "torch"
+    if name not in KERNELS or (concatenated is None and len(queries) <= KERNELS[name].concatenated):
+        attended = confined_attention(torch.cat(queries, 1), torch.cat(keys, 1), v, window, normalize=normalize)
+        return attended, Carried(queries, keys)
+    _check(q, k, v, window, normalize)
+    meaning = (name, window, v.shape)
+    if carried and carried.map and carried.map.meaning == meaning:
+        out, logits = attend_with_map(queries, keys, v, carried.map.logits, window, name)
+    else:
+        out, logits = attend_with_map((torch.cat(queries, 1),), (torch.cat(keys, 1),), v, None, window, name)
+    return out, Carried(queries, keys, _Map(logits, meaning))
+
+
+class LogitsInPlace:
+    """Propagated attention without gradients, by a native kernel, with one map of logits that every step adds to.
+
+    Args:
+        size: of the values as they will come, [B, M, H, W].
+        dtype: of queries, keys and values, the kernel's own (see :func:`map_bytes`).
+        window: side of the neighbourhood.
+        memory: gives so many bytes to work in, which nobody else uses meanwhile.
+    """
+
+    def __init__(self, size: Sequence[int], dtype: torch.dtype, window: int, memory: Callable[[int], Tensor]) -> None:
+        self.window, self.library = window, kernels.load(form_for(dtype))
+        self.map = memory(map_bytes(size, dtype, window)).view(_map_dtype(dtype))
+        self.empty = True
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """:func:`confined_attention` with the logits of all earlier calls added."""
+        before = None if self.empty else self.map
+        self.empty = False
+        return kernels.map_forward(self.library, q, k, v, before, self.map, self.window)[0]
+
+
+def map_bytes(size: Sequence[int], dtype: torch.dtype, window: int, device: torch.device = CPU) -> int:
+    """Bytes of the map that :class:`LogitsInPlace` adds to; 0 where no kernel for values of this kind runs.
+
+    Args:
+        size: of the values, [B, M, H, W].
+        dtype: of queries, keys and values.
+        window: side of the neighbourhood.
+        device: where they are.
+    """
+    name = form_for(dtype, device)
+    if name not in KERNELS or KERNELS[name].dtype != dtype:
+        return 0
+    return kernels.map_size(kernels.load(name), size, window) * _map_dtype(dtype).itemsize
+
+
+def _map_dtype(dtype: torch.dtype) -> torch.dtype:
+    """bf16 would keep too little of a sum of logits: 2.7e-2 after twelve steps, halves 3.4e-3."""
+    return torch.float32 if dtype == torch.float32 else torch.float16

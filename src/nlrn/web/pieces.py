@@ -1,0 +1,99 @@
+"""Parts of pictures, restored or explained while somebody looks at them."""
+
+import time
+from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
+
+from nlrn.explanation.attention import explain
+from nlrn.explanation.heatmaps import draw
+from nlrn.inference.restorer import Restorer
+from nlrn.pixels.arrays import colours_of, in_units_of
+from nlrn.pixels.levels import STRONGEST, WEAKEST
+from nlrn.web.order import Order
+from nlrn.web.refused import RefusedError
+from nlrn.web.work import Models, Page, Progress, blended, restored_by, sentence, why_nothing
+
+Region = tuple[int, int, int, int]
+"""Left, top, width and height, in pixels of the picture as it came."""
+
+_SEEN_AROUND = 16  # pixels that the network sees around a piece: those beyond hardly show in it
+_KEPT_BYTES = 256 << 20
+_RESTORERS_KEPT = 6
+
+
+class Pieces:
+    """Parts of pictures restored quickly, to be looked at while settings change.
+
+    The last are remembered as the network gave them, so that another strength costs nothing.
+    """
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+        self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
+        self._restorers: OrderedDict[Order, Restorer] = OrderedDict()
+
+    def restore(self, page: Page, region: Region, order: Order, progress: Progress | None = None) -> np.ndarray:
+        """A part of a picture restored, nearly as in the whole.
+
+        Args:
+            progress: called between the steps of the network; what it raises ends the work.
+
+        Raises:
+            RefusedError: the region lies outside of the picture, or the order cannot be carried out.
+        """
+        left, top, width, height = region
+        pixels = page.picture.pixels
+        if not (0 <= left < left + width <= pixels.shape[1] and 0 <= top < top + height <= pixels.shape[0]):
+            raise RefusedError("This part lies outside of the picture.")
+        original = np.asarray(pixels[top : top + height, left : left + width])
+        if why_nothing(page, order) is not None:
+            return original
+        key = (page.number, region, replace(order, strength=1.0))
+        restored = self._kept.pop(key, None)
+        if restored is None:
+            restored = self._computed(page, region, order, progress)
+        self._kept[key] = restored
+        while sum(piece.nbytes for piece in self._kept.values()) > _KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return blended(original, restored, order.strength) if order.task == "denoise" else restored
+
+    def _computed(self, page: Page, region: Region, order: Order, progress: Progress | None) -> np.ndarray:
+        left, top, width, height = region
+        pixels = page.picture.pixels
+        first_row, first_col = max(0, top - _SEEN_AROUND), max(0, left - _SEEN_AROUND)
+        seen = np.asarray(pixels[first_row : top + height + _SEEN_AROUND, first_col : left + width + _SEEN_AROUND])
+        sigma = page.sigma if order.sigma is None else order.sigma
+        restorer = self._restorer(order)
+        restorer.network(colours_of(pixels)).on_step = progress
+        started = time.perf_counter()
+        restored = restored_by(restorer, seen, replace(order, strength=1.0), min(sigma, STRONGEST), None)
+        factor = order.scale if order.task == "sr" else 1
+        if self._models.speed(order, pixels) is None:  # that of a whole picture is better known
+            self._models.measured(order, pixels, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
+        row, col = (top - first_row) * factor, (left - first_col) * factor
+        return restored[row : row + height * factor, col : col + width * factor].copy()
+
+    def _restorer(self, order: Order) -> Restorer:
+        key = Order(order.task, order.model, ensemble=order.ensemble)
+        restorer = self._restorers.pop(key, None) or self._models.restorer(order)
+        self._restorers[key] = restorer
+        if len(self._restorers) > _RESTORERS_KEPT:
+            self._restorers.popitem(last=False)
+        return restorer
+
+    def explain(self, page: Page, x: int, y: int, order: Order) -> np.ndarray:
+        """The heat maps of a pixel, as one picture.
+
+        Raises:
+            RefusedError: the pixel lies outside of the picture, or the model has no neighbourhood to show.
+        """
+        pixels = page.picture.pixels
+        network = self._restorer(order).network(colours_of(pixels)).network
+        sigma = page.sigma if order.sigma is None else order.sigma
+        level = in_units_of(pixels.dtype, 0.0 if sigma < WEAKEST else min(sigma, STRONGEST))
+        try:
+            return draw(explain(network, pixels, x, y, sigma=level, scale=order.scale))
+        except ValueError as error:
+            raise RefusedError(sentence(error), 422) from None
