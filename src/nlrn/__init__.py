@@ -20,16 +20,21 @@ _HOMES = {
     "NonLocalBlock": "network",
     "Restorer": "inference.restorer",
     "denoise": "inference.restore",
+    "estimate_noise": "pixels.noise_levels",
     "estimate_sigma": "pixels.noise",
     "list_models": "models",
     "load": "models",
     "save": "models",
     "upscale": "inference.restore",
 }
+# modules that are still found under the names that they once had
+_MOVED = {"recipe": "batch.recipe"}
 __all__ = ["__version__", *_HOMES]  # names all the same
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MOVED:
+        return import_module(f"nlrn.{_MOVED[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'nlrn' has no attribute {name!r}")
     return getattr(import_module(f"nlrn.{_HOMES[name]}"), name)

@@ -17,7 +17,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from nlrn.config import Config
-from nlrn.errors import ModelError
+from nlrn.errors import ModelError, did_you_mean
 from nlrn.files import write_json, write_whole
 from nlrn.models.cards import CARD, SHIPPED, TENSORS, list_models
 from nlrn.network import NLRN
@@ -42,9 +42,11 @@ def load(model: str | Path) -> NLRN:
     elif path.is_dir():
         path = path / TENSORS
     if not path.is_file():
+        shipped = list_models()
+        guess = did_you_mean(str(model), shipped)
         raise ModelError(
-            f"{model}: no such model; it must be one of {', '.join(list_models())}, "
-            "a folder with model.safetensors, or a .safetensors file"
+            f"{model}: no such model{guess or '; it must be one of ' + ', '.join(shipped)}"
+            f"{' It may also be' if guess else ','} a folder with model.safetensors, or a .safetensors file"
         )
     if path.suffix != ".safetensors":
         raise ModelError(f"{path}: not a .safetensors file; other kinds can run code when opened and are not read")
