@@ -1,6 +1,7 @@
 """A task, prepared: networks loaded, on their device, in their precision and fused, once for any number of images."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -61,6 +62,8 @@ class Restorer:
         self.task, self.options = TASKS[task], options or Options()
         self.found: Found | None = None
         """About the image that was restored last."""
+        self.on_step: Callable[[int, int], None] | None = None
+        """Called after each step of a network, with those done and all; what it raises ends the work."""
         self._prepared: dict[Model, FusedNLRN] = {}
         choose_device(self.options.device)
         if self.options.model is not None:
@@ -75,6 +78,7 @@ class Restorer:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
             self._prepared[model] = FusedNLRN(network, precision)
+        self._prepared[model].on_step = self.on_step
         return self._prepared[model]
 
     def _model(self, colours: int) -> Model:
@@ -90,6 +94,7 @@ class Restorer:
         progress: Progress | None = None,
         *,
         strength: float = 1.0,
+        choice: Choice | None = None,
     ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
 
@@ -101,6 +106,7 @@ class Restorer:
             sigma: the noise in the units of ``pixels``; estimated where None.
             progress: called with the number of pixels done and the number in all.
             strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
+            choice: what :func:`nlrn.inference.choice.choose` found in the image of which this is a part.
 
         Raises:
             ValueError: a sigma or strength that cannot be meant, or another dtype.
@@ -112,9 +118,9 @@ class Restorer:
             return pixels.copy()
         colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
         if sigma is None and self.options.model in (None, PHOTO):
-            choice = choose(pixels, strength, photo=self.options.model == PHOTO)
+            choice = choice or choose(pixels, photo=self.options.model == PHOTO)
             if choice.model or choice.tint is not None:
-                return self._denoise_chosen(pixels, choice, progress)
+                return self._denoise_chosen(pixels, choice.times(strength), progress)
         network = self.network(colours)
         planes = Planes(colours, network.config.channels)
         found = noise_levels(pixels, planes, sigma)
