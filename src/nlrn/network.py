@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlrn.config import SCALES, SIMILARITIES, Config
-from nlrn.correlation import Carried, propagated_attention
+from nlrn.correlation import Carried, check_window, propagated_attention
 from nlrn.pixels.degrade import resize_bicubic
 
 
@@ -32,7 +32,7 @@ class NonLocalBlock(nn.Module):
         similarity: one of SIMILARITIES.
 
     Raises:
-        ValueError: an unknown similarity; a window that is even, when it is first used.
+        ValueError: an unknown similarity, or a window that is even or not positive.
 
     >>> block = NonLocalBlock(16, window=7)
     >>> features = torch.rand(1, 16, 20, 30)
@@ -50,6 +50,7 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
+        check_window(window)
         self.window, self.similarity = window, similarity
         embedding = embedding or max(1, channels // 2)
         if "embedded" in similarity:

@@ -44,6 +44,8 @@ class Recipe(Options):
     """Of the result in pixels, instead of --scale; without --width the shape is kept."""
     strip_metadata: bool = False
     """Write nothing but the pixels and the colour profile."""
+    keep_dpi: bool = field(default=False, metadata={"task": "sr"})
+    """Keep the dots per inch, and not the size on paper."""
     quality: int | None = None
     """1 to 100 for JPEG, WebP, AVIF and HEIC; default so that nothing visible is lost."""
 
@@ -169,11 +171,10 @@ def save(recipe: Recipe, job: "Job", pages: "Sequence[Picture]", folders: "Folde
     from nlrn import images
     from nlrn.batch import originals, streams
 
+    how = {name: getattr(recipe, name) for name in ("strip_metadata", "keep_dpi", "quality")}
     if streams.is_stream(job.target):
-        name = streams.name_of(job, pages)
-        data = images.encode_pages(name, pages, strip_metadata=recipe.strip_metadata, quality=recipe.quality)
-        streams.write(job.target, data)
+        streams.write(job.target, images.encode_pages(streams.name_of(job, pages), pages, **how))
         return
     folders.make(job.target.parent)
     with nullcontext() if job.backup is None else originals.kept(job.target, job.backup):
-        images.write_pages(job.target, pages, strip_metadata=recipe.strip_metadata, quality=recipe.quality)
+        images.write_pages(job.target, pages, **how)

@@ -6,6 +6,7 @@ read the levels from the features of :mod:`nlrn.pixels.noise_features`. They wer
 much, as S. Guo et al. do ("Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -84,7 +85,7 @@ def _read(features: npt.NDArray[np.float32]) -> tuple[float, float, float]:
         x = weights[layer] @ x + weights[layer + "_bias"][..., None]
         x = x / (1 + np.exp(-x.clip(-50, 50)))
     luma, chroma, white = (weights["third"] @ x + weights["third_bias"][..., None]).mean(0)[:, 0].tolist()
-    return max(0.0, np.exp(luma) - _FLOOR), max(0.0, np.exp(chroma) - _FLOOR), white
+    return max(0.0, math.exp(luma) - _FLOOR), max(0.0, math.exp(chroma) - _FLOOR), white
 
 
 @lru_cache(maxsize=1)

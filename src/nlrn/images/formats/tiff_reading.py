@@ -1,7 +1,6 @@
 """Reading TIFF: tifffile, then Pillow for what it has no decoder for, and OpenCV for what is deeper than 8 bits."""
 
 import io
-import logging
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,9 +16,6 @@ from nlrn.images.formats import opencv, pillow, tiff_tags
 from nlrn.images.formats.record import Source
 from nlrn.images.limits import MAX_PAGES, check_pages
 from nlrn.images.picture import ImageFileError, Metadata, Picture, mode_of
-
-# Where no log is set up, tifffile's remarks on odd tags would be printed.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 Array = npt.NDArray[np.generic]
 
@@ -62,7 +58,7 @@ def read(source: Source) -> list[Picture]:
         found: list[Picture] = []
         for number, page in pages.items():
             pixels, mode = decoder.pixels(page, number)
-            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode)
+            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode, pages=len(pages))
             found += _parted(pixels, metadata, page) if source.several else [_whole(pixels, metadata, page, name)]
         return found
 
@@ -150,7 +146,7 @@ def _planes_of_one_directory(file: tifffile.TiffFile, source: Source, pages: int
     planes = series.asarray().reshape(count, *page.shape)
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
         planes = np.moveaxis(planes, 1, -1)
-    first = tiff_tags.metadata_of(page, source.data)
+    first = replace(tiff_tags.metadata_of(page, source.data), pages=count)
     others = replace(first, tags=(), exif=None)
     found: list[Picture] = []
     for number, plane in enumerate(planes):
