@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nlrn import models
-from nlrn.models.cards import CARD, TENSORS
 from nlrn.cli import main
 from nlrn.config import Config
 from nlrn.errors import ModelError, UsageError
+from nlrn.models.cards import CARD, TENSORS
 from nlrn.network import NLRN
 from nlrn.training import checkpoint
 from nlrn.training.optimizer import make_optimizers

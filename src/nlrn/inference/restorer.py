@@ -1,6 +1,7 @@
 """A task, prepared: networks loaded, on their device, in their precision and fused, once for any number of images."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -66,6 +67,8 @@ class Restorer:
             self.options = replace(self.options, model=_unwrapped(self.options.model))
         self.found: Found | None = None
         """About the image that was restored last."""
+        self.on_step: Callable[[int, int], None] | None = None
+        """Called after each step of a network, with those done and all; what it raises ends the work."""
         self._prepared: dict[Model, FusedNLRN] = {}
         choose_device(self.options.device)
         if self.options.model is not None:
@@ -81,6 +84,7 @@ class Restorer:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
             self._prepared[model] = FusedNLRN(network, precision)
+        self._prepared[model].on_step = self.on_step
         return self._prepared[model]
 
     def _model(self, colours: int) -> Model:
@@ -97,6 +101,7 @@ class Restorer:
         progress: Progress | None = None,
         *,
         strength: float = 1.0,
+        choice: Choice | None = None,
     ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
 
@@ -109,6 +114,7 @@ class Restorer:
             sigma: the noise in the units of ``pixels``, one or one for each colour; estimated where None.
             progress: called with the number of pixels done and the number in all.
             strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
+            choice: what :func:`nlrn.inference.choice.choose` found in the image of which this is a part.
 
         Raises:
             ValueError: a sigma or strength that cannot be meant, or another dtype.
@@ -123,7 +129,7 @@ class Restorer:
         scene.find_hot()
         alike = False
         if sigma is None and self.options.model in (None, PHOTO):
-            choice = choose(scene.seen(), strength, photo=self.options.model == PHOTO)
+            choice = (choice or choose(scene.seen(), photo=self.options.model == PHOTO)).times(strength)
             alike = choice.model is None and choice.tint is not None and scene.colours == 3
             if choice.model or (alike and choice.levels.luma <= STRONGEST / 255):
                 return self._denoise_chosen(scene, choice, progress)
