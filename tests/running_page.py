@@ -31,9 +31,17 @@ def running_page(*arguments: str, folder: Path | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def page_process(*arguments: str, folder: Path | None = None) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """The process of the page and its address; it is killed where it still runs at the end."""
-    command = [sys.executable, "-m", "nlrn", "web", "--port", "0", "--no-browser", "--device", "cpu", *arguments]
+def page_process(
+    *arguments: str, folder: Path | None = None, setup: str = ""
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The process of the page and its address; it is killed where it still runs at the end.
+
+    Args:
+        setup: Python that it runs before it begins.
+    """
+    code = f"import sys; from nlrn.cli import main; {setup or 'pass'}; sys.exit(main(sys.argv[1:]))"
+    flags = ["web", "--port", "0", "--no-browser", "--device", "cpu"]
+    command = [sys.executable, "-c", code, *flags, *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **({"TMPDIR": str(folder)} if folder else {})}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as page:

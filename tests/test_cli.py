@@ -198,4 +198,12 @@ def test_completion_does_not_wait_for_torch() -> None:
 def test_restoring_loads_no_compiler_and_nothing_of_training(photo: Path, tmp_path: Path) -> None:
     loaded = modules_of(["denoise", str(photo), "-o", str(tmp_path / "out.png")])
     assert "torch" in loaded
-    assert not loaded & {"torch._dynamo", "torch._inductor", "lightning_fabric", "matplotlib", "rich", "ray", "skimage"}
+    assert not loaded & {
+        "torch._dynamo",
+        "torch._inductor",
+        "lightning_fabric",
+        "matplotlib",
+        "rich",
+        "ray",
+        "skimage",
+    }

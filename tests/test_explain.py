@@ -113,6 +113,16 @@ def test_upscaling_sees_the_luma_of_the_enlargement(network, x: int, y: int) -> 
         np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_network_that_enlarges_is_explained_on_the_image_itself(network, scale: int) -> None:
+    net = network(task="sr", noise_map=False, post_upsampling=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 60, 3), dtype=np.uint8)
+    found = explain(net, pixels, 30, 33, scale=scale)
+    luma = rgb_to_ycbcr(to_tensor(pixels))[None, :1]
+    for a, b in zip(found.propagated, attention_at(net, luma, 33, 30), strict=True):
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+
+
 def test_depth_and_alpha_change_nothing(network) -> None:
     net = network()
     gray = np.random.default_rng(0).integers(0, 256, (30, 30), dtype=np.uint8)

@@ -90,6 +90,16 @@ def test_a_gif_with_a_transparent_colour_and_a_comment(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.pixels[..., 3], picture.pixels[..., 3])
 
 
+def test_the_picture_for_viewers_without_animations_is_no_frame(tmp_path: Path) -> None:
+    made = frames("RGB")
+    made[0].save(
+        tmp_path / "x.png", save_all=True, append_images=made[1:], default_image=True, duration=DURATIONS[1:]
+    )
+    found = images.read_pages(tmp_path / "x.png")
+    assert [page.metadata.duration for page in found] == DURATIONS[1:]
+    np.testing.assert_array_equal(found[0].pixels, np.asarray(made[1]))
+
+
 def test_frames_of_16_bits_go_into_pages_only(tmp_path: Path) -> None:
     pages = [images.Picture(np.zeros((4, 5), np.uint16), images.Metadata(duration=50.0)) for _ in range(2)]
     with pytest.raises(images.ImageFileError, match="8 bits"):

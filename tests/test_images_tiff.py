@@ -118,6 +118,14 @@ def test_all_planes_behind_one_directory_are_read(tmp_path: Path, dtype: str, co
         images.read_pages(tmp_path / "x.tif")
 
 
+def test_planes_behind_one_directory_of_several_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        for _ in range(2):
+            file.write(noise((3, 8, 9), "uint8"), photometric="minisblack", truncate=True)
+    with pytest.raises(images.ImageFileError, match="behind one directory"):
+        images.read_pages(tmp_path / "x.tif")
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize(
     ("colours", "others"), [(3, [0]), (3, [2, 0]), (3, [0, 0]), (1, [0])], ids=["NIR", "alpha+NIR", "two", "gray"]
@@ -214,6 +222,48 @@ def test_sizes_in_descriptions_follow_an_enlargement(tmp_path: Path, times: int,
                 assert f'PhysicalSizeY="{0.2 / times:g}"' in xml
             else:
                 assert json.loads(page.description)["shape"] == list(expected.shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((24, 40), {"photometric": "minisblack"}),
+        ((24, 40), {"photometric": "miniswhite"}),
+        ((24, 40), {"photometric": "palette", "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256) << 8}),
+        ((24, 40, 3), {"photometric": "rgb"}),
+        ((3, 24, 40), {"photometric": "rgb", "planarconfig": "separate"}),
+        ((24, 40, 4), {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+        ((24, 40, 4), {"photometric": "separated"}),
+        ((2, 24, 40, 3), {"photometric": "rgb"}),
+        ((2, 3, 24, 40), {"photometric": "minisblack"}),
+    ],
+)
+@pytest.mark.parametrize("ome", [False, True])
+def test_tifffile_opens_again_what_it_described(
+    tmp_path: Path, shape: tuple[int, ...], options: dict[str, object], ome: bool
+) -> None:
+    """Also where the kind of pixels has become another, and where one page of several was taken out."""
+    if ome and options["photometric"] == "palette":
+        pytest.skip("tifffile writes no palettes with OME")
+    path = tmp_path / ("x.ome.tif" if ome else "x.tif")
+    tifffile.imwrite(path, noise(shape, "uint8"), ome=ome, **options)  # type: ignore[arg-type]
+    pages = images.read_pages(path)
+    images.write_pages(tmp_path / path.name.replace("x", "y"), pages)
+    found = tifffile.imread(tmp_path / path.name.replace("x", "y"))
+    if options["photometric"] != "separated":
+        np.testing.assert_array_equal(found.reshape(-1), np.stack([page.pixels for page in pages]).reshape(-1))
+    images.write(tmp_path / "one.tif", pages[-1].pixels, pages[0])
+    one = tifffile.imread(tmp_path / "one.tif")
+    assert one.shape[:2] == (24, 40)
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped"])
+def test_one_page_of_a_stack_is_not_described_as_the_stack(tmp_path: Path, kind: str) -> None:
+    stack = noise((3, 8, 9), "uint16")
+    tifffile.imwrite(tmp_path / "x.tif", stack, photometric="minisblack", imagej=kind == "imagej", ome=kind == "ome")
+    first = images.read_pages(tmp_path / "x.tif")[0]
+    images.write(tmp_path / "y.tif", first.pixels, first)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "y.tif"), stack[0])
 
 
 def test_imagej_labels_stay_unless_it_is_enlarged(tmp_path: Path) -> None:

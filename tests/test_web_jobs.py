@@ -11,7 +11,7 @@ from nlrn.web.jobs import Job, JobCancelledError, Lane, Progress
 
 @pytest.fixture
 def lane() -> Iterator[Lane]:
-    lane = Lane("test")
+    lane = Lane("test", lets_through=True)
     yield lane
     assert lane.close(patience=10)
 
@@ -57,6 +57,19 @@ def test_a_small_job_does_not_wait_for_a_large_one(lane: Lane) -> None:
     large.let()
     assert middling.job.result.result(10) == "m"
     assert done == ["l0", "s0", "s1", "s2", "l1", "l2", "m0", "m1", "m2"]
+
+
+def test_a_small_job_waits_where_jobs_may_not_pause() -> None:
+    lane = Lane("test")
+    done: list[str] = []
+    large, small = Steps(1000, done, "l"), Steps(10, done, "s").let()
+    lane.add(large.job)
+    assert large.begun.wait(10)
+    lane.add(small.job)
+    large.let()
+    assert small.job.result.result(10) == "s"
+    assert done == ["l0", "l1", "l2", "s0", "s1", "s2"]
+    assert lane.close(patience=10)
 
 
 def test_of_those_that_wait_a_small_one_goes_before_a_large_one(lane: Lane) -> None:

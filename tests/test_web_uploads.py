@@ -75,12 +75,17 @@ def test_what_is_too_large_or_breaks_off_leaves_nothing(tmp_path: Path, monkeypa
 
 def test_the_folder_is_private_and_goes_at_the_end(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with pytest.raises(ZeroDivisionError), private_folder() as folder:
-        assert folder.parent == Path(os.path.realpath(tmp_path))
-        assert folder.stat().st_mode & 0o077 == 0
-        (folder / "deep").mkdir()
-        (folder / "deep" / "a.png").write_bytes(b"x")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with private_folder() as folder:
+            assert folder.parent == Path(os.path.realpath(tmp_path))
+            assert folder.stat().st_mode & 0o077 == 0
+            (folder / "deep").mkdir()
+            (folder / "deep" / "a.png").write_bytes(b"x")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert not list(tmp_path.iterdir())
 
 

@@ -20,6 +20,7 @@ _HOMES = {
     "NonLocalBlock": "network",
     "Restorer": "inference.restorer",
     "denoise": "inference.restore",
+    "estimate_noise": "pixels.noise_levels",
     "estimate_sigma": "pixels.noise",
     "list_models": "models",
     "load": "models",

@@ -9,5 +9,6 @@ from nlrn.models import save as save
 from nlrn.network import NLRN as NLRN
 from nlrn.network import NonLocalBlock as NonLocalBlock
 from nlrn.pixels.noise import estimate_sigma as estimate_sigma
+from nlrn.pixels.noise_levels import estimate_noise as estimate_noise
 
 __version__: str

@@ -9,7 +9,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from nlrn.config import TASKS
 from nlrn.inference.options import Options
+from nlrn.inference.size import Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,8 +34,14 @@ class Recipe(Options):
     task: Literal["denoise", "sr"]
     sigma: float | None = field(default=None, metadata={"task": "denoise"})
     """Noise level, where white is 255, whatever the bit depth; estimated for each image if not given."""
-    scale: int = field(default=0, metadata={"task": "sr"})
-    """How many times wider and higher: 2, 3 or 4."""
+    strength: float = field(default=1.0, metadata={"task": "denoise"})
+    """0 to 2: 1 takes the noise to be as strong as measured or given, 0 leaves the image alone."""
+    scale: float | None = field(default=None, metadata={"task": "sr"})
+    """How many times as high and wide: 2, 3, 4, 1.5 ... up to 16."""
+    width: int | None = field(default=None, metadata={"task": "sr"})
+    """Of the result in pixels, instead of --scale; without --height the shape is kept."""
+    height: int | None = field(default=None, metadata={"task": "sr"})
+    """Of the result in pixels, instead of --scale; without --width the shape is kept."""
     strip_metadata: bool = False
     """Write nothing but the pixels and the colour profile."""
     keep_dpi: bool = field(default=False, metadata={"task": "sr"})
@@ -44,6 +52,22 @@ class Recipe(Options):
     def __post_init__(self) -> None:
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
+        if not 0 <= self.strength <= 2:
+            raise ValueError(f"strength must be from 0 to 2, not {self.strength:g}")
+        if self.task == "sr":
+            self.size  # noqa: B018  # said before any work
+
+    @property
+    def size(self) -> Size:
+        """For ``sr``: how large the results are."""
+        return Size(self.scale, self.width, self.height)
+
+    @property
+    def suffix(self) -> str:
+        """Put behind the name of a result where nothing else is said."""
+        if self.task == "denoise":
+            return TASKS[self.task].suffix
+        return TASKS[self.task].suffix.format(self.size)
 
     def load(self) -> "PreparedRecipe":
         """Load the model; without a name, the one for each image is loaded when the first comes that needs it.
@@ -110,12 +134,13 @@ def denoise(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress
     """[H, W, C] with the noise removed as a recipe says."""
     from nlrn.pixels.arrays import in_units_of
 
-    return restorer.denoise(pixels, in_units_of(pixels.dtype, recipe.sigma), progress)
+    sigma = in_units_of(pixels.dtype, recipe.sigma)
+    return restorer.denoise(pixels, sigma, progress, strength=recipe.strength)
 
 
 def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
     """[H, W, C] enlarged as a recipe says."""
-    return restorer.upscale(pixels, recipe.scale, progress)
+    return restorer.upscale(pixels, recipe.size, progress)
 
 
 def read(job: "Job") -> "list[Picture]":

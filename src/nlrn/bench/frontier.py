@@ -128,8 +128,8 @@ def _peer_call(network: torch.nn.Module, peer: Peer, size: int, dtype: torch.dty
 
 
 def _our_call(network: NLRN, size: int, dtype: torch.dtype) -> Callable[[], object]:
-    fused, x = FusedNLRN(network, dtype), _image(network.config.channels, size)
-    return lambda: restore(fused, x, 25 / 255 if network.config.noise_map else None)
+    fused, x = FusedNLRN(network, dtype), _image(network.config.channels, size // network.config.factor(2))
+    return lambda: restore(fused, x, 25 / 255 if network.config.noise_map else None, scale=2)
 
 
 def _image(channels: int, size: int) -> Tensor:

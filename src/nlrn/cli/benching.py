@@ -51,11 +51,17 @@ def _add_part(
 
 
 def _add_correlation(parts: "Commands") -> argparse.ArgumentParser:
-    part = _add_part(parts, "correlation", _correlation, "the confined correlation in all its forms, side by side")
+    part = _add_part(
+        parts,
+        "correlation",
+        _correlation,
+        "the confined correlation in all its forms, side by side; without --window, --depth and --width "
+        "as all models that ship have it",
+    )
     part.add_argument("--size", type=int, default=128, help="side of the image")
-    part.add_argument("--window", type=int, default=45)
-    part.add_argument("--depth", type=int, nargs="+", default=[64, 128, 256, 768], help="channels of the queries")
-    part.add_argument("--width", type=int, default=128, help="channels of the values")
+    part.add_argument("--window", type=int, help="default: 45")
+    part.add_argument("--depth", type=int, nargs="+", help="channels of the queries; default: 64")
+    part.add_argument("--width", type=int, help="channels of the values; default: 128")
     part.add_argument("--repeats", type=int, default=3)
     part.add_argument(
         "--precision", choices=("fp32", "bf16"), nargs="+", help="default: all that the processor is fast in"
@@ -144,22 +150,26 @@ def _all(parsers: dict[str, argparse.ArgumentParser]) -> Measured:
 def _correlation(options: argparse.Namespace) -> Measured:
     import torch
 
-    from nlrn.bench.correlation import correlation, table
+    from nlrn.bench.correlation import correlation, shipped, table
     from nlrn.inference.device import has_fast_bf16
 
     fast = ["fp32", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["fp32"]
-    results = {
-        precision: correlation(
+    given = (options.depth, options.width, options.window)
+    one = (options.depth or [64], options.width or 128, options.window or 45)
+    wanted = [one] if any(given) else [([depth], width, window) for depth, width, window in shipped()]
+    results = [
+        correlation(
             size=options.size,
-            window=options.window,
-            depths=options.depth,
-            width=options.width,
+            window=window,
+            depths=depths,
+            width=width,
             repeats=options.repeats,
             precision=precision,
         )
         for precision in options.precision or fast
-    }
-    return results, "\n".join(map(table, results.values()))
+        for depths, width, window in wanted
+    ]
+    return {"configurations": results}, "\n".join(map(table, results))
 
 
 def _propagation(options: argparse.Namespace) -> Measured:

@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 
 def add(commands: "Commands") -> None:
     _add(commands, DENOISE, "remove noise from images")
-    upscale = _add(commands, SUPER_RESOLUTION, "enlarge images", by_hand=("scale",))
-    upscale.add_argument(
-        "--scale", type=int, choices=(2, 3, 4), required=True, help="how many times wider and higher"
-    )
+    _add(commands, SUPER_RESOLUTION, "enlarge images")
 
 
-def _add(commands: "Commands", task: Task, about: str, by_hand: Sequence[str] = ()) -> argparse.ArgumentParser:
+def _add(commands: "Commands", task: Task, about: str) -> None:
     parser = commands.add_parser(task.verb, help=about, epilog=MEANING)
     parser.add_argument(
         "inputs", type=name, nargs="+", metavar="INPUT", help="image files, folders of them, patterns, or - for stdin"
@@ -41,7 +38,7 @@ def _add(commands: "Commands", task: Task, about: str, by_hand: Sequence[str] = 
         help="a file for one input, a folder for several or for a folder, - for stdout; default beside each input",
     )
     others = [field.name for field in fields(Recipe) if field.metadata.get("task", task.name) != task.name]
-    add_flags(parser, Recipe, skip=("task", *others, *by_hand))
+    add_flags(parser, Recipe, skip=("task", *others))
     add_flags(parser, Naming)
     parser.add_argument(
         "--engine",
@@ -62,7 +59,6 @@ def _add(commands: "Commands", task: Task, about: str, by_hand: Sequence[str] = 
     )
     defaults = {field.name: field.default for field in fields(Recipe) if field.name in others}
     parser.set_defaults(command=_run, task=task, **defaults)
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -76,7 +72,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError("--json and the picture would both go to standard output: give a file as --output")
     suffix = naming.suffix
     if suffix is None:
-        suffix = "" if options.output or naming.replace else options.task.suffix.format(recipe.scale)
+        suffix = "" if options.output or naming.replace else recipe.suffix
     with watching(quiet=options.quiet, verbose=options.verbose, as_json=options.json) as watch:
         try:
             outcome = run(

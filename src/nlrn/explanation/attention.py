@@ -67,8 +67,9 @@ def explain(
             or floating point in [0, 1]. Networks of one channel see the brightness, as they do in restoring.
         x, y: the pixel: column and row from 0, in ``pixels``.
         sigma: standard deviation of the noise in the units of ``pixels``; estimated where None.
-        scale: how many times a network for super-resolution enlarges; in the result the pixel is the one in the
-            middle of those that ``x, y`` becomes.
+        scale: how many times an image is enlarged before a network of the paper's form for super-resolution sees
+            it; the pixel is then the one in the middle of those that ``x, y`` becomes. A network that enlarges
+            itself looks at the same for every scale.
 
     Raises:
         ValueError: the pixel lies outside the image, or the network has no non-local block.
@@ -84,7 +85,7 @@ def explain(
         raise ValueError("this network has no non-local block, so there is no neighbourhood to show")
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     colours = colours_of(pixels)
-    factor = scale if config.task == "sr" else 1
+    factor = scale if config.task == "sr" and not config.post_upsampling else 1
     radius = -(-_radius(config) // factor) + _MARGIN
     rows, cols = (
         # whole squares, so that the network unshuffles those of the image
@@ -94,8 +95,9 @@ def explain(
     if config.task == "sr":
         piece = pixels[rows, cols]
         source = piece if piece.shape[2] in (1, 3) else fill_transparent(piece)
-        h, w = piece.shape[0] * factor, piece.shape[1] * factor
-        shown = resize_bicubic(to_tensor(source), h, w)
+        shown = to_tensor(source)
+        if factor > 1:
+            shown = resize_bicubic(shown, factor * shown.shape[1], factor * shown.shape[2])
         seen = rgb_to_ycbcr(shown.expand(3, -1, -1))[None, :1]
         level = None
     else:

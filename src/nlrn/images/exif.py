@@ -68,6 +68,11 @@ def sized(block: bytes, height: int, width: int) -> bytes:
     return bytes(changed)
 
 
+def has_resolution(block: bytes | None) -> bool:
+    """Whether the block tells one."""
+    return any(value.tag == _X_RESOLUTION for _, value in _first(block))
+
+
 def scaled(block: bytes, columns: float, rows: float) -> bytes:
     """The block with the resolution multiplied, where it tells one."""
     changed = bytearray(block)

@@ -13,8 +13,8 @@ MAX_PAGES = 10_000
 MAX_BYTES = 2**33
 """Larger files are refused before they are read: 8 GiB hold every image of MAX_PIXELS that is not compressed."""
 
-MAX_METADATA = 2**26
-"""What the compressed texts and the profile of one file may become together: 64 MiB."""
+MAX_METADATA = 2**27
+"""What the compressed texts and the profile of one file may become together: 128 MiB."""
 
 
 def check_pixels(name: str, width: int, height: int, limit: int = MAX_PIXELS) -> None:

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
+_BF16 = ("amx_bf16", "avx512_bf16")
+"""Instructions of processors that multiply bf16 faster than floats, as measured: docs/kernels.md."""
 
 
 def choose_device(name: str = "auto") -> "torch.device":
@@ -33,7 +35,16 @@ def has_fast_bf16(device: "torch.device") -> bool:
 
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device)[0] >= 8
-    return device.type == "cpu" and any(torch.cpu.get_capabilities().get(i) for i in ("amx_bf16", "avx512_bf16"))
+    return device.type == "cpu" and any(torch.cpu.get_capabilities().get(i) for i in _BF16)
+
+
+def precision_reason(device: "torch.device") -> str:
+    """Why "auto" stands for the precision that it does there."""
+    if device.type != "cpu":
+        return "it is fast in bf16" if has_fast_bf16(device) else "it is not fast in bf16, as far as is known"
+    if has_fast_bf16(device):
+        return "the processor multiplies bf16, which was measured to be faster"
+    return f"the processor has neither {' nor '.join(_BF16)}, without which bf16 was measured to be slower"
 
 
 def choose_precision(name: str, device: "torch.device") -> "torch.dtype":

@@ -2,6 +2,7 @@
 
 from nlrn.inference.options import Model, Options
 from nlrn.inference.restorer import Restorer
+from nlrn.inference.size import Size
 from nlrn.inference.tiles import Progress
 from nlrn.pixels.arrays import AnyImage, for_any
 
@@ -11,6 +12,7 @@ def denoise(
     sigma: float | None = None,
     *,
     channel_axis: int | None = None,
+    strength: float = 1.0,
     model: Model | None = None,
     ensemble: bool = False,
     device: str = "auto",
@@ -19,6 +21,8 @@ def denoise(
 ) -> AnyImage:
     """Remove noise from an image.
 
+    Without a sigma and a model the noise decides: white noise goes to the models for it, what a camera or a file has
+    done to a photograph to denoise-photo. What is found is logged to the logger "nlrn".
     Large images are cut into overlapping tiles by themselves; working memory stays below 2 GB beside the image.
     A network of three channels restores the colours together. A gray one restores the brightness and both opponent
     colours of a colour image, one plane at a time.
@@ -29,10 +33,10 @@ def denoise(
             floating point in [0, 1], where C is 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha);
             a Pillow image; or a floating-point tensor [..., C, H, W] in [0, 1] with C 1 or 3.
         sigma: standard deviation of the noise in the image's own units (0 to 255 for uint8, 0 to 65535 for
-            uint16, 0 to 1 for floats). Missing, it is estimated, and logged to the logger "nlrn".
+            uint16, 0 to 1 for floats). Missing, it is estimated.
         channel_axis: the axis of a 3-D array that holds the channels.
-        model: the name of a model that ships, a file or folder, or a network; default the one for the task
-            and for gray or colour.
+        strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
+        model: the name of a model that ships, a file or folder, or a network; default the one that serves the noise.
         ensemble: mean over the eight flips and turns; eight times slower, slightly better.
         device: "auto", "cpu", "cuda" or "mps".
         precision: "auto", "fp32" or "bf16".
@@ -42,7 +46,7 @@ def denoise(
         The restored image, of the type, shape and dtype that came in.
 
     Raises:
-        ValueError: an image of another kind, a sigma that cannot be meant, a device that is not there.
+        ValueError: an image of another kind, a sigma or strength that cannot be meant, a device that is not there.
         ModelError: the model cannot be loaded, or is not a denoiser.
 
     >>> import numpy as np
@@ -53,13 +57,15 @@ def denoise(
     """
 
     restorer = Restorer("denoise", Options(model=model, ensemble=ensemble, device=device, precision=precision))
-    return for_any(image, channel_axis, lambda pixels: restorer.denoise(pixels, sigma, progress))
+    return for_any(image, channel_axis, lambda pixels: restorer.denoise(pixels, sigma, progress, strength=strength))
 
 
 def upscale(
     image: AnyImage,
-    scale: int,
+    scale: float | None = None,
     *,
+    width: int | None = None,
+    height: int | None = None,
     channel_axis: int | None = None,
     model: Model | None = None,
     ensemble: bool = False,
@@ -67,21 +73,30 @@ def upscale(
     precision: str = "auto",
     progress: Progress | None = None,
 ) -> AnyImage:
-    """Enlarge an image 2, 3 or 4 times.
+    """Enlarge an image, up to 16 times.
 
-    The network restores the luma of the bicubic enlargement (paper, section 4.3); chroma and transparency are
-    enlarged by bicubic interpolation. All arguments but ``scale`` are those of :func:`denoise`.
+    A network makes the luma 2, 3 or 4 times as large (paper, section 4.3); chroma and transparency are enlarged by
+    bicubic interpolation. Any other size is made from the next one above that networks make in one pass or two.
+
+    Args:
+        image, channel_axis, model, ensemble, device, precision, progress: as for :func:`denoise`.
+        scale: how many times as high and wide, above 1.
+        width, height: the size in pixels instead of ``scale``; where one is missing, the shape is kept.
 
     Returns:
         The enlarged image, of the type and dtype that came in.
 
     Raises:
-        ValueError: a scale other than 2, 3 or 4, an image of another kind, a device that is not there.
+        ValueError: a size that is not larger or more than 16 times as large, or said twice; an image of another
+            kind, a device that is not there.
         ModelError: the model cannot be loaded, or is not for super-resolution.
 
     >>> import numpy as np
     >>> upscale(np.zeros((20, 30, 3), np.uint8), 3, channel_axis=-1).shape
     (60, 90, 3)
+    >>> upscale(np.zeros((20, 30), np.uint8), width=75).shape
+    (50, 75)
     """
+    size = Size(scale, width, height)
     restorer = Restorer("sr", Options(model=model, ensemble=ensemble, device=device, precision=precision))
-    return for_any(image, channel_axis, lambda pixels: restorer.upscale(pixels, scale, progress))
+    return for_any(image, channel_axis, lambda pixels: restorer.upscale(pixels, size, progress))

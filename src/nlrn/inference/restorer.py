@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,18 +11,20 @@ from torch import Tensor
 from nlrn import models
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
+from nlrn.inference.photograph import restored_luma, restored_photograph
+from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
 from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
 from nlrn.pixels.color import Planes, fill_transparent
-from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
+from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, rgb_to_ycbcr, ycbcr_to_rgb
 from nlrn.pixels.levels import STRONGEST, noise_levels
 
-SCALES = (2, 3, 4)
 # input pixels around a piece that its enlargement needs to be the same as that of the whole image
 _BICUBIC_MARGIN = 3
 _log = logging.getLogger("nlrn")
@@ -65,7 +68,9 @@ class Restorer:
 
     def network(self, colours: int) -> FusedNLRN:
         """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
-        model = self._model(colours)
+        return self._fused(self._model(colours))
+
+    def _fused(self, model: Model) -> FusedNLRN:
         if model not in self._prepared:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
@@ -75,29 +80,48 @@ class Restorer:
     def _model(self, colours: int) -> Model:
         return self.task.defaults[colours] if self.options.model is None else self.options.model
 
-    def _note(self, colours: int, level: float) -> None:
-        model = self._model(colours)
+    def _note(self, model: Model, level: float) -> None:
         self.found = Found("" if isinstance(model, NLRN) else str(model), level)
 
-    def denoise(self, pixels: np.ndarray, sigma: float | None = None, progress: Progress | None = None) -> np.ndarray:
+    def denoise(
+        self,
+        pixels: np.ndarray,
+        sigma: float | None = None,
+        progress: Progress | None = None,
+        *,
+        strength: float = 1.0,
+    ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
+
+        Where neither a sigma nor a model is given, the noise decides which model serves: the photo model, or for
+        white noise one of the others.
 
         Args:
             pixels: uint8, uint16 or floating point in [0, 1]; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
             sigma: the noise in the units of ``pixels``; estimated where None.
             progress: called with the number of pixels done and the number in all.
+            strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
 
         Raises:
-            ValueError: a sigma that cannot be meant, or another dtype.
+            ValueError: a sigma or strength that cannot be meant, or another dtype.
         """
         assert self.task is DENOISE
+        if not 0 <= strength <= 2:
+            raise ValueError(f"strength must be from 0 to 2, not {strength:g}")
+        if strength == 0:
+            return pixels.copy()
         colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
+        if sigma is None and self.options.model in (None, PHOTO):
+            choice = choose(pixels, strength, photo=self.options.model == PHOTO)
+            if choice.model or choice.tint is not None:
+                return self._denoise_chosen(pixels, choice, progress)
         network = self.network(colours)
         planes = Planes(colours, network.config.channels)
         found = noise_levels(pixels, planes, sigma)
         told = [level / gain for level, gain in zip(found, planes.gains, strict=True)]
-        self._note(colours, 255 * float(np.mean(told)))
-        levels = torch.tensor([float(np.mean(found))] if planes.together else found).clamp(max=STRONGEST / 255)
+        self._note(self._model(colours), 255 * float(np.mean(told)))
+        levels = strength * torch.tensor([float(np.mean(found))] if planes.together else found)
+        levels = levels.clamp(max=STRONGEST / 255)
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
             active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
@@ -120,34 +144,65 @@ class Restorer:
             out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
         return out
 
-    def upscale(self, pixels: np.ndarray, scale: int, progress: Progress | None = None) -> np.ndarray:
-        """[H, W, C] to [H * scale, W * scale, C], in the same dtype.
+    def _denoise_chosen(self, pixels: np.ndarray, choice: Choice, progress: Progress | None) -> np.ndarray:
+        """By the photo model, or where the channels go together by the gray one."""
+        colours = colours_of(pixels)
+        model = choice.model or self.task.defaults[1]
+        self._note(model, 255 * choice.levels.luma)
+        if choice.leaves_alone:
+            return pixels.copy()
+        network, many = self._fused(model), self.options.ensemble
+        source = fill_transparent(pixels) if pixels.shape[2] > colours else pixels
+        if choice.tint is None:
+            parts = restored_photograph(network, source, choice.levels, ensemble=many, progress=progress)
+        else:
+            luma = choice.levels.luma
+            parts = restored_luma(network, source, luma, choice.tint, ensemble=many, progress=progress)
+        out = pixels.copy()
+        for rows, cols, restored in parts:
+            out[rows, cols, :colours] = to_pixels(restored, pixels.dtype)
+        return out
+
+    def upscale(self, pixels: np.ndarray, size: Size, progress: Progress | None = None) -> np.ndarray:
+        """[H, W, C] enlarged, in the same dtype.
+
+        A size that is not 2, 3 or 4 times the image is made from the one above that a network makes, or several in
+        turn, by bicubic reduction.
 
         Args:
             pixels, progress: as for :meth:`denoise`.
-            scale: 2, 3 or 4.
+            size: how large the result is.
 
         Raises:
-            ValueError: another scale or dtype.
+            ValueError: a size that cannot be made of this image, or another dtype.
         """
         assert self.task is SUPER_RESOLUTION
-        if scale not in SCALES:
-            raise ValueError(f"scale must be 2, 3 or 4, not {scale!r}")
+        height, width = size.of(pixels.shape[0], pixels.shape[1])
+        scales = scales_for(max(height / pixels.shape[0], width / pixels.shape[1]))
+        for turn, scale in enumerate(scales):
+            pixels = self._enlarged(pixels, scale, progress and _part(progress, turn, len(scales)))
+        return pixels if pixels.shape[:2] == (height, width) else _reduced(pixels, height, width)
+
+    def _enlarged(self, pixels: np.ndarray, scale: int, progress: Progress | None) -> np.ndarray:
+        """[H, W, C] to [H * scale, W * scale, C] by the network, once."""
         height, width, channels = pixels.shape
         colours = colours_of(pixels)
         network = self.network(colours)
-        self._note(colours, scale)
+        self._note(self._model(colours), scale)
         source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
         out = np.empty((height * scale, width * scale, channels), pixels.dtype)
+        factor = network.config.factor(scale)
 
         def read(rows: slice, cols: slice) -> Given:
-            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
-            return Given(ycbcr[None, :1], ycbcr)
+            seen = to_tensor(source[rows, cols]) if factor == scale else _enlarge(source, rows, cols, scale)
+            luma = rgb_to_y(seen.expand(3, -1, -1))
+            return Given(luma[None], luma)
 
-        plan = _plan(network, height * scale, width * scale, 1)
-        for rows, cols, luma, ycbcr in pieces(
-            network, plan, read, None, ensemble=self.options.ensemble, progress=progress
-        ):
+        before = scale // factor
+        plan = _plan(network, height * before, width * before, 1, factor)
+        run = partial(network, scale=scale)
+        for rows, cols, luma, _ in pieces(run, plan, read, None, ensemble=self.options.ensemble, progress=progress):
+            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
             rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))
             out[rows, cols, :colours] = to_pixels(rgb[:colours], pixels.dtype)
             if colours < channels:
@@ -161,6 +216,7 @@ def restore(
     x: Tensor,
     sigma: Tensor | float | None = None,
     *,
+    scale: int | None = None,
     ensemble: bool = False,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -168,21 +224,24 @@ def restore(
 
     Args:
         network: fused, on its device.
-        x: [B, C, H, W] in [0, 1], as the network takes it: for super-resolution enlarged already.
+        x: [B, C, H, W] in [0, 1], as the network takes it: enlarged already where it does not do that itself.
         sigma: the noise level, one for all or [B], in the units of x.
+        scale: 2, 3 or 4, for networks that enlarge themselves; the others pass over it.
         ensemble, progress: as for :class:`Restorer`.
 
     Returns:
-        [B, C, H, W], not clipped.
+        [B, C, H, W], or [B, C, scale H, scale W], not clipped.
     """
-    out = torch.empty_like(x)
+    factor = network.config.factor(scale) if scale else 1
+    out = x.new_empty(*x.shape[:2], *(factor * side for side in x.shape[2:]))
     levels = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float32).expand(x.shape[0])
 
     def read(rows: slice, cols: slice) -> Given:
         return Given(x[:, :, rows, cols], x[:, :, rows, cols])
 
-    plan = _plan(network, x.shape[2], x.shape[3], x.shape[0])
-    for rows, cols, restored, _ in pieces(network, plan, read, levels, ensemble=ensemble, progress=progress):
+    plan = _plan(network, x.shape[2], x.shape[3], x.shape[0], factor)
+    run = partial(network, scale=scale)
+    for rows, cols, restored, _ in pieces(run, plan, read, levels, ensemble=ensemble, progress=progress):
         out[:, :, rows, cols] = restored
     return out
 
@@ -215,5 +274,21 @@ def _enlarge(pixels: np.ndarray, rows: slice, cols: slice, scale: int) -> Tensor
     ]
 
 
-def _plan(network: FusedNLRN, height: int, width: int, images: int) -> Plan:
-    return make_plan(network.config, height, width, images=images, device=network.device, precision=network.dtype)
+def _reduced(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """[H, W, C] to [height, width, C] by bicubic interpolation, a channel at a time."""
+    out = np.empty((height, width, pixels.shape[2]), pixels.dtype)
+    for channel in range(pixels.shape[2]):
+        plane = to_tensor(pixels[..., channel : channel + 1])
+        out[..., channel : channel + 1] = to_pixels(resize_bicubic(plane, height, width).clamp(0, 1), pixels.dtype)
+    return out
+
+
+def _part(progress: Progress, turn: int, turns: int) -> Progress:
+    """The progress of one of several passes."""
+    return lambda done, total: progress(turn * total + done, turns * total)
+
+
+def _plan(network: FusedNLRN, height: int, width: int, images: int, scale: int = 1) -> Plan:
+    return make_plan(
+        network.config, height, width, images=images, scale=scale, device=network.device, precision=network.dtype
+    )

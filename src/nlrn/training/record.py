@@ -1,22 +1,16 @@
-"""What a training run leaves behind: its log, its checkpoint, and a clean end when it is told to stop."""
+"""What a training run says of itself: its log, its card, and a clean end when it is told to stop."""
 
 import json
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from nlrn.config import Config
-from nlrn.files import replacing
-from nlrn.network import NLRN
 from nlrn.training.settings import Settings
-from nlrn.training.weights import Average
 
 
 class StopSign:
@@ -68,47 +62,3 @@ def describe(settings: Settings, iteration: int, scores: dict[int, float]) -> di
     said = {n: [str(v) for v in value] if n == "data" else value for n, value in asdict(settings).items()}
     said["out"] = str(settings.out)
     return {"iterations_done": iteration, "validation_psnr": scores, "settings": said}
-
-
-def save_checkpoint(
-    path: Path,
-    config: Config,
-    network: NLRN,
-    average: Average,
-    optimizers: Sequence[torch.optim.Optimizer],
-    iteration: int,
-    best: float,
-    steps: int,
-) -> None:
-    """Everything that an exact resume needs; written beside and renamed, so that one is always whole."""
-    state = {
-        "config": asdict(config),
-        "network": network.state_dict(),
-        "average": average.network.state_dict(),
-        "average_count": average.count,
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "iteration": iteration,
-        "best": best,
-        "steps": steps,
-    }
-    with replacing(path) as file:
-        torch.save(state, file)
-
-
-def resume(
-    path: Path, config: Config, network: NLRN, average: Average, optimizers: Sequence[torch.optim.Optimizer]
-) -> tuple[int, float, int]:
-    """Put everything back as it was; returns the next iteration, the best validation PSNR and the steps so far.
-
-    Raises:
-        ValueError: the checkpoint is of another network.
-    """
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["config"] != asdict(config):
-        raise ValueError(f"{path} is the checkpoint of another network ({state['config']}); use another --out")
-    network.load_state_dict(state["network"])
-    average.network.load_state_dict(state["average"])
-    average.count = state["average_count"]
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return int(state["iteration"]), float(state["best"]), int(state["steps"])

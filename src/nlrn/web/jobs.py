@@ -78,9 +78,11 @@ class Lane:
 
     Args:
         name: of the thread.
+        lets_through: whether a job may pause for a much smaller one; what they work with must allow it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, lets_through: bool = False) -> None:
+        self._lets_through = lets_through
         self._waiting: list[Job[Any]] = []
         self._changed = threading.Condition()
         self._at_work: list[Job[Any]] = []  # the last is running, those before it pause
@@ -143,5 +145,5 @@ class Lane:
             self._at_work.remove(job)
 
     def _pause(self, job: Job[Any]) -> None:
-        while other := self._take(below=job.left):
+        while self._lets_through and (other := self._take(below=job.left)):
             self._do(other)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlrn.config import TASKS
+from nlrn.config import SCALES, TASKS
 from nlrn.models.cards import list_models
-from nlrn.web.order import SCALES
 
 if TYPE_CHECKING:
     from nlrn.network import NLRN

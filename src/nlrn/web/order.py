@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nlrn.config import SCALES
 from nlrn.web.refused import RefusedError
 
-SCALES = (2, 3, 4)
 MOST_SIGMA, MOST_STRENGTH = 75.0, 2.0
 
 

@@ -1,5 +1,6 @@
 """Parts of pictures, restored or explained while somebody looks at them."""
 
+import time
 from collections import OrderedDict
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from nlrn.pixels.arrays import colours_of, in_units_of
 from nlrn.pixels.levels import STRONGEST, WEAKEST
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
-from nlrn.web.work import Models, Page, blended, restored_by, sentence, why_nothing
+from nlrn.web.work import Models, Page, Progress, blended, restored_by, sentence, why_nothing
 
 Region = tuple[int, int, int, int]
 """Left, top, width and height, in pixels of the picture as it came."""
@@ -33,8 +34,11 @@ class Pieces:
         self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
         self._restorers: OrderedDict[Order, Restorer] = OrderedDict()
 
-    def restore(self, page: Page, region: Region, order: Order) -> np.ndarray:
+    def restore(self, page: Page, region: Region, order: Order, progress: Progress | None = None) -> np.ndarray:
         """A part of a picture restored, nearly as in the whole.
+
+        Args:
+            progress: called between the steps of the network; what it raises ends the work.
 
         Raises:
             RefusedError: the region lies outside of the picture, or the order cannot be carried out.
@@ -46,23 +50,28 @@ class Pieces:
         original = np.asarray(pixels[top : top + height, left : left + width])
         if why_nothing(page, order) is not None:
             return original
-        key = (id(page), region, replace(order, strength=1.0))
+        key = (page.number, region, replace(order, strength=1.0))
         restored = self._kept.pop(key, None)
         if restored is None:
-            restored = self._computed(page, region, order)
+            restored = self._computed(page, region, order, progress)
         self._kept[key] = restored
         while sum(piece.nbytes for piece in self._kept.values()) > _KEPT_BYTES:
             self._kept.popitem(last=False)
         return blended(original, restored, order.strength) if order.task == "denoise" else restored
 
-    def _computed(self, page: Page, region: Region, order: Order) -> np.ndarray:
+    def _computed(self, page: Page, region: Region, order: Order, progress: Progress | None) -> np.ndarray:
         left, top, width, height = region
         pixels = page.picture.pixels
         first_row, first_col = max(0, top - _SEEN_AROUND), max(0, left - _SEEN_AROUND)
         seen = np.asarray(pixels[first_row : top + height + _SEEN_AROUND, first_col : left + width + _SEEN_AROUND])
         sigma = page.sigma if order.sigma is None else order.sigma
-        restored = restored_by(self._restorer(order), seen, replace(order, strength=1.0), min(sigma, STRONGEST), None)
+        restorer = self._restorer(order)
+        restorer.network(colours_of(pixels)).on_step = progress
+        started = time.perf_counter()
+        restored = restored_by(restorer, seen, replace(order, strength=1.0), min(sigma, STRONGEST), None)
         factor = order.scale if order.task == "sr" else 1
+        if self._models.speed(order, pixels) is None:  # that of a whole picture is better known
+            self._models.measured(order, pixels, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
         row, col = (top - first_row) * factor, (left - first_col) * factor
         return restored[row : row + height * factor, col : col + width * factor].copy()
 

@@ -1,6 +1,7 @@
 """The page on this machine: one address, 127.0.0.1, and one folder for files, which is gone at the end."""
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -60,6 +61,7 @@ def serve(*, port: int, models: Sequence[str] = (), device: str = "auto", browse
 
         def stop(sig: int, frame: "FrameType | None") -> None:
             studio.stop()  # a page that is open keeps a connection, for which the server would wait
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what is cut short now was meant to be
             leave(sig, frame)
 
         server.handle_exit = stop  # type: ignore[method-assign]  # what uvicorn calls on Ctrl-C and SIGTERM

@@ -157,7 +157,8 @@ class Studio:
         self.stopping = asyncio.Event()
         """Set when the program is about to end: no request waits any longer."""
         # reading, what is looked at, and whole pictures do not wait for one another
-        self.reading, self.looking, self.restoring = Lane("reading"), Lane("looking"), Lane("restoring")
+        self.reading, self.looking = Lane("reading"), Lane("looking")
+        self.restoring = Lane("restoring", lets_through=True)
         self._load = Job(1, lambda progress: models())
         self._pieces: Pieces | None = None
         self.looking.add(self._load)
@@ -182,7 +183,7 @@ class Studio:
         """Pixels a second that the job of a picture will do, where that was seen before."""
         if entry.opened is None or entry.wanted is None:
             return None
-        return self.loaded().speed(entry.opened, entry.wanted)
+        return self.loaded().speed(entry.wanted, entry.opened.pages[0].picture.pixels)
 
     def begin(self) -> tuple[str, Session]:
         """A page was opened.

@@ -1,8 +1,9 @@
 """What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
 
+import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
 from nlrn.inference.options import Options
 from nlrn.inference.restorer import Restorer
+from nlrn.inference.size import Size
 from nlrn.inference.tiles import make_plan
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
@@ -21,6 +23,7 @@ from nlrn.pixels.arrays import colours_of, full_scale, in_units_of
 from nlrn.pixels.levels import estimated_sigma
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
+from nlrn.web.views import shown
 
 Progress = Callable[[int, int], None]
 
@@ -36,6 +39,12 @@ class Page:
     """Its pixels lie on the disk."""
     sigma: float
     """The estimated noise level, where white is 255."""
+    overview: np.ndarray
+    """The whole as a screen shows it, uint8 [h, w, 3]."""
+    reduction: int
+    """By how much the overview is reduced."""
+    number: int = field(default_factory=itertools.count(1).__next__)
+    """Another for each page that was ever opened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +73,7 @@ class Models:
         self.device = device
         self._tasks = {name: str(card["config"]["task"]) for name, card in list_models().items()}
         self._tasks.update({name: network.config.task for name, network in self._own.items()})
-        self.speeds: dict[tuple[str, bool], float] = {}
-        """Pixels a second, counted in the result, as last measured, by model and whether the picture has colours."""
+        self._speeds: dict[tuple[str, int, bool], float] = {}
 
     def names(self, task: str) -> list[str]:
         """The models for a task."""
@@ -90,10 +98,16 @@ class Models:
         model = None if order.model is None else self._own.get(order.model, order.model)
         return Restorer(order.task, Options(model=model, ensemble=order.ensemble, device=self.device))
 
-    def speed(self, opened: Opened, order: Order) -> float | None:
-        """Pixels a second, counted in the result, as last measured for such a picture."""
-        pixels = opened.pages[0].picture.pixels
-        return self.speeds.get((self.chosen(order, pixels), colours_of(pixels) > 1))
+    def measured(self, order: Order, pixels: np.ndarray, count: int, seconds: float) -> None:
+        """So many pixels, counted in the result, took so long."""
+        self._speeds[self._kind(order, pixels)] = count / max(1e-6, seconds)
+
+    def speed(self, order: Order, pixels: np.ndarray) -> float | None:
+        """Pixels a second, counted in the result, as last measured for such an order and picture."""
+        return self._speeds.get(self._kind(order, pixels))
+
+    def _kind(self, order: Order, pixels: np.ndarray) -> tuple[str, int, bool]:
+        return self.chosen(order, pixels), colours_of(pixels), order.ensemble
 
 
 def open_picture(path: Path, place: Path) -> Opened:
@@ -114,7 +128,9 @@ def open_picture(path: Path, place: Path) -> Opened:
         picture = pictures.pop(0)  # not all of them in memory twice
         sigma = _estimated(picture.pixels)
         kept = keep(picture.pixels, place / f"page-{len(pages)}.npy")
-        pages.append(Page(replace(picture, pixels=kept), sigma))
+        overview, reduction = shown(kept)
+        overview = keep(overview, place / f"overview-{len(pages)}.npy")
+        pages.append(Page(replace(picture, pixels=kept), sigma, overview, reduction))
     return Opened(path.name, pages)
 
 
@@ -148,17 +164,17 @@ def restore(page: Page, order: Order, models: Models, progress: Progress | None 
     if progress is not None:
         progress = _by_steps(restorer, order, pixels, progress)
     restored = restored_by(restorer, pixels, order, order.sigma, progress)
-    key = models.chosen(order, pixels), colours_of(pixels) > 1
-    models.speeds[key] = restored.shape[0] * restored.shape[1] / max(1e-6, time.perf_counter() - started)
+    models.measured(order, pixels, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
     return restored
 
 
 def _by_steps(restorer: Restorer, order: Order, pixels: np.ndarray, progress: Progress) -> Progress:
     """A progress of pieces, between which the steps of the network are told too: a large piece takes minutes."""
     network = restorer.network(colours_of(pixels))
-    factor = order.scale if order.task == "sr" else 1
-    height, width = pixels.shape[0] * factor, pixels.shape[1] * factor
-    plan = make_plan(network.config, height, width, device=network.device, precision=network.dtype)
+    enlarged = order.scale if order.task == "sr" else 1
+    factor = network.config.factor(enlarged)
+    height, width = (side * enlarged // factor for side in pixels.shape[:2])
+    plan = make_plan(network.config, height, width, scale=factor, device=network.device, precision=network.dtype)
     planes = 3 if order.task == "denoise" and network.config.channels < colours_of(pixels) else 1
     runs = planes * (8 if order.ensemble else 1)
     done, steps = 0, 0
@@ -242,7 +258,7 @@ def restored_by(
     deep = pixels[..., None] if pixels.ndim == 2 else pixels
     try:
         if order.task == "sr":
-            restored = restorer.upscale(deep, order.scale, progress)
+            restored = restorer.upscale(deep, Size(order.scale), progress)
         else:
             restored = restorer.denoise(deep, in_units_of(pixels.dtype, sigma), progress)
             restored = blended(deep, restored, order.strength)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from nlrn.errors import needs
 from nlrn.images import exif
+from nlrn.images.alpha import straight
 from nlrn.images.formats import pillow
 from nlrn.images.formats.boxes import brands
 from nlrn.images.formats.record import Format, Options, Source
@@ -26,13 +27,12 @@ def _read(source: Source) -> list[Picture]:
     pixels = np.asarray(file[file.primary_index])
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[..., 0]
-    if file.premultiplied_alpha:
-        image = Image.frombuffer("RGBa", file.size, np.ascontiguousarray(pixels).tobytes())
-        pixels = np.asarray(image.convert("RGBA"))
     info = file.info
     if pixels.dtype == np.uint16:
         top = 2 ** int(info["bit_depth"]) - 1
         pixels = (np.minimum(pixels, top).astype(np.float64) * (65535 / top)).round().astype(np.uint16)
+    if file.premultiplied_alpha:
+        pixels = np.asarray(straight(pixels, float(np.iinfo(pixels.dtype).max)))
     metadata = Metadata(
         format="HEIF",
         mode=mode_of(pixels),

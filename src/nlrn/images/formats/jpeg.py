@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
 
-from nlrn.images import cmyk, photoshop, xmp
+from nlrn.images import cmyk, exif, photoshop, xmp
 from nlrn.images.formats import pillow
 from nlrn.images.formats.record import Format, Options, Source
 from nlrn.images.picture import Metadata, Picture
@@ -38,8 +38,11 @@ def _metadata(image: ImageFile.ImageFile) -> Metadata:
         if name == "APP1" and content.startswith(xmp.EXTENSION)
     ]
     density = image.info.get("jfif_density", (0, 0)) if image.info.get("jfif_unit") == 0 else (0, 0)
+    # where neither JFIF nor EXIF tells one, Pillow makes one up
+    told = image.info.get("jfif_unit") in (1, 2) or exif.has_resolution(found.exif)
     return replace(
         found,
+        dpi=found.dpi if told else None,
         xmp=xmp.joined(found.xmp, extension),
         photoshop=photoshop.kept(resources),
         # 1 to 1 is what a camera writes that knows of no resolution

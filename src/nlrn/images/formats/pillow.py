@@ -53,7 +53,9 @@ def frames(image: ImageFile.ImageFile, source: Source, metadata: Metadata) -> li
     check_pages(source.name, count)
     source.check(image.size[0], image.size[1] * count)
     found = []
-    for number in range(count):
+    # the picture that viewers without animations show, where it is none of the frames
+    first = int(bool(image.info.get("default_image")))
+    for number in range(first, count):
         with quietly():
             image.seek(number)
         pixels = pixels_of(image)
@@ -84,10 +86,10 @@ def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
         colours = np.array(image.convert("RGB"))
         gray = bool((colours == colours[..., :1]).all())
         return np.ascontiguousarray(colours[..., 0]) if gray else colours
-    if mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "YCbCr", "LAB"):
+    if mode not in ("1", "L", "LA", "RGB", "RGBA", "RGBX", "YCbCr"):
         raise ValueError(f"pixels of mode {mode} are not supported")
     wanted = "L" if mode in ("1", "L", "LA") else "RGB"
-    if mode != "LAB" and image.has_transparency_data:
+    if image.has_transparency_data:
         wanted += "A"
     return np.array(image if mode == wanted else image.convert(wanted))
 

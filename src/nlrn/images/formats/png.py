@@ -102,7 +102,7 @@ def _metadata(found: Sequence[tuple[bytes, bytes]], mode: str) -> Metadata:
                 density = (float(x), float(y))
         elif name in (b"tEXt", b"zTXt", b"iTXt"):
             keyword, value = _text_of(name, content, room)
-            room -= len(value)
+            room = max(room - len(value), 0)
             profile = _raw_profile(value) if keyword.startswith("Raw profile type ") else b""
             if keyword == _XMP_KEYWORD:
                 xmp = value or None
@@ -141,11 +141,13 @@ def _text_of(name: bytes, content: bytes, room: int) -> tuple[str, bytes]:
         rest = rest[2:].split(b"\0", 2)[-1] if rest[2:].count(b"\0") >= 2 else b""
     elif packed:
         rest = rest[1:]
-    return keyword.decode("latin-1"), _inflated(rest, room) if packed else rest[:room]
+    return keyword.decode("latin-1"), _inflated(rest, room) if packed else rest
 
 
 def _inflated(packed: bytes, room: int) -> bytes:
     """The content; empty where it is damaged, or larger than there is room."""
+    if room <= 0:  # which the decoder takes for no limit
+        return b""
     inflator = zlib.decompressobj()
     try:
         content = inflator.decompress(packed, room)

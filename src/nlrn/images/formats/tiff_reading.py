@@ -1,7 +1,6 @@
 """Reading TIFF: tifffile, then Pillow for what it has no decoder for, and OpenCV for what is deeper than 8 bits."""
 
 import io
-import logging
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,9 +16,6 @@ from nlrn.images.formats import opencv, pillow, tiff_tags
 from nlrn.images.formats.record import Source
 from nlrn.images.limits import MAX_PAGES, check_pages
 from nlrn.images.picture import ImageFileError, Metadata, Picture, mode_of
-
-# Where no log is set up, tifffile's remarks on odd tags would be printed.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 Array = npt.NDArray[np.generic]
 
@@ -53,15 +49,16 @@ def read(source: Source) -> list[Picture]:
         source.check(max(page.imagewidth for page in pages.values()), sum(p.imagelength for p in pages.values()))
         for page in pages.values():
             _refuse_unfit(page, data, name)
-        if len(pages) == 1 and not file.is_ome:
-            planes = _planes_of_one_directory(file, source)
+        # only what is not compressed can lie behind a directory that does not tell of it
+        if not file.is_ome and file.pages.first.compression == 1 and not file.pages.first.is_reduced:
+            planes = _planes_of_one_directory(file, source, len(pages))
             if planes is not None:
                 return planes
         decoder = _Decoder(_with_orientation_1(data, list(pages.values()), file.byteorder), name)
         found: list[Picture] = []
         for number, page in pages.items():
             pixels, mode = decoder.pixels(page, number)
-            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode)
+            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode, pages=len(pages))
             found += _parted(pixels, metadata, page) if source.several else [_whole(pixels, metadata, page, name)]
         return found
 
@@ -125,19 +122,21 @@ class _Decoder:
         return pixels
 
 
-def _planes_of_one_directory(file: tifffile.TiffFile, source: Source) -> list[Picture] | None:
-    """All planes of a stack that has one directory, as ImageJ writes it above 4 GB; None where there is one plane.
+def _planes_of_one_directory(file: tifffile.TiffFile, source: Source, pages: int) -> list[Picture] | None:
+    """All planes of a stack that has one directory, as ImageJ writes it above 4 GB; None where each has its own.
 
     Raises:
-        ImageFileError: several planes where one picture is wanted, or too many.
+        ImageFileError: several planes where one picture is wanted, or too many, or of several such stacks.
         ValueError: the planes are not whole.
     """
     page = file.pages.first
     with_samples = page.imagewidth * page.imagelength * page.samplesperpixel
     series = file.series[0]
     count = series.size // with_samples
-    if count <= 1 or series.size % with_samples:
+    if count <= 1 or series.size % with_samples or len(series.pages) > 1:
         return None
+    if pages > 1:
+        raise ImageFileError(f"{source.name} keeps planes behind one directory and others beside it: split it.")
     if not source.several:
         raise ImageFileError(f"{source.name} has several pages: save each of them as a TIFF of its own.")
     check_pages(source.name, count)
@@ -147,7 +146,7 @@ def _planes_of_one_directory(file: tifffile.TiffFile, source: Source) -> list[Pi
     planes = series.asarray().reshape(count, *page.shape)
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
         planes = np.moveaxis(planes, 1, -1)
-    first = tiff_tags.metadata_of(page, source.data)
+    first = replace(tiff_tags.metadata_of(page, source.data), pages=count)
     others = replace(first, tags=(), exif=None)
     found: list[Picture] = []
     for number, plane in enumerate(planes):

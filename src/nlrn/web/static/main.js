@@ -148,7 +148,7 @@ function renderAll() {
   const open = ready().filter((one) => !one.work && (!one.result || isStale(one)));
   const verb = settings.task === "denoise" ? "Remove noise from" : "Enlarge";
   byId("go-all").hidden = ready().length < 2 || !open.length;
-  byId("go-all").textContent = open.length === ready().length ? `${verb} all ${open.length}` : `${verb} the other ${open.length}`;
+  byId("go-all").textContent = open.length === ready().length ? `${verb} all ${open.length}` : `${verb} the other${open.length > 1 ? ` ${open.length}` : ""}`;
   byId("stop-all").hidden = busy.length < 2;
   const done = ready().filter((one) => one.result && !isStale(one)).length;
   const last = Math.max(...busy.map((one) => one.work.left ?? 0), 0);

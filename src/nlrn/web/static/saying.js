@@ -1,6 +1,6 @@
 // What the page says in words, of the work and of what is seen.
 
-import { duration, left } from "./words.js";
+import { duration, left, percent } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -20,7 +20,7 @@ export function work(now) {
   const waits = now.state === "waiting";
   if (waits) byId("bar").removeAttribute("value");
   else byId("bar").value = now.share;
-  const state = waits ? "waiting for its turn" : `${Math.round(now.share * 100)} %`;
+  const state = waits ? "waiting for its turn" : percent(now.share);
   byId("bar-said").textContent = [state, left(now.left)].filter(Boolean).join(", ");
   result("");
 }
@@ -60,8 +60,9 @@ export function view(name, now, isStale, preview, asked) {
 function compared(now, isStale, preview) {
   const { result: done } = now.picture;
   if (done && !isStale(now.picture)) return ["", "", now.order.task === "sr" ? `enlarged ${now.order.scale} ×` : "restored"];
-  if (done) return ["The result is of other settings; this is a preview of the ones set now.", "warn", "preview"];
-  if (changesNothing(now)) {
+  const same = changesNothing(now);
+  if (done) return ["The result is of other settings; this is a preview of the ones set now.", "warn", same ? "as it came" : "preview"];
+  if (same) {
     const none = now.order.sigma === null && now.order.strength > 0;
     return [none
       ? "Nothing would be done: there is no noise to speak of. Set a noise level by hand to smooth it all the same."

@@ -1,0 +1,75 @@
+"""Which model serves a noisy image, and how strong it takes the noise to be."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from nlrn.inference.photograph import Levels
+from nlrn.pixels.arrays import colours_of, full_scale
+from nlrn.pixels.noise import estimate_sigma
+from nlrn.pixels.noise_levels import noise_of
+from nlrn.pixels.tint import tint_of
+
+PHOTO = "denoise-photo"
+"""The model for noise as coarse as a camera's, and for what saving as JPEG does."""
+_NEGLIGIBLE = 1.25  # grey levels of 255: what clean pictures are given too
+_STRONGEST = Levels(30 / 255, 25 / 255)
+_log = logging.getLogger("nlrn")
+
+
+NOTHING = Levels(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is to be done with an image."""
+
+    model: str | None
+    """The photo model, or None: the one that serves white noise."""
+    levels: Levels = NOTHING
+    """The noise, in units of [0, 1]: what the photo model is told; for white noise in a tinted image, its luma."""
+    tint: np.ndarray | None = None
+    """How every channel goes with the luma, where they go together."""
+
+    @property
+    def leaves_alone(self) -> bool:
+        """Whether there is no noise to speak of."""
+        return self.model is not None and not any(self.levels)
+
+
+def choose(pixels: np.ndarray, strength: float, *, photo: bool = False) -> Choice:
+    """Look at the noise of pixels [H, W, C], say what is found, and choose.
+
+    Args:
+        pixels: with transparency or without; what it hides counts only where nothing else is there to be seen.
+        strength: what the levels are multiplied by.
+        photo: whether the photo model is to serve in any case.
+    """
+    white = full_scale(pixels.dtype)
+    colours = colours_of(pixels)
+    seen = pixels[..., :colours]
+    if pixels.shape[2] > colours:
+        seen = seen * (pixels[..., -1:] > 0)
+    tint = tint_of(seen, white) if colours == 3 else np.ones(1, np.float32)
+    noise = noise_of(seen)
+    if noise is None or (noise.white and not photo):
+        if colours == 1 or tint is None:
+            return Choice(None)
+        sigma = estimate_sigma(_luma(seen)) / white
+        _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
+        return Choice(None, Levels(strength * sigma, 0.0), tint)
+    luma, chroma = noise.luma / white * 255, 0.0 if tint is not None else noise.chroma / white * 255
+    if max(luma, chroma) < _NEGLIGIBLE and not photo:
+        _log.info("no noise to speak of: left as it is")
+        return Choice(PHOTO)
+    blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""
+    _log.info("grain of about %.2g%s, where white is 255: %s", luma, blotches, PHOTO)
+    levels = Levels(
+        *(min(strength * level / 255, most) for level, most in zip((luma, chroma), _STRONGEST, strict=True))
+    )
+    return Choice(PHOTO, levels, tint)
+
+
+def _luma(pixels: np.ndarray) -> np.ndarray:
+    return pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)

@@ -1,0 +1,65 @@
+"""Patches as photographs are: soft, with grain and blotches, developed from raw counts, compressed."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nlrn.pixels.degradations.compression import Compression
+from nlrn.pixels.degradations.grain import camera_noise, even_noise
+from nlrn.pixels.degradations.raw import Camera
+from nlrn.pixels.degradations.softness import enlarge_middle
+from nlrn.pixels.opponent import levels_of, to_opponent
+
+_STRONGEST = 20 / 255
+_GRAIN, _EVEN, _RAW = 0.62, 0.77, 0.9
+"""Up to which of the evenly drawn numbers an image gets camera noise, even noise, raw noise; beyond, none."""
+
+
+class Photographs(NamedTuple):
+    """Degraded and clean images [B, 3, P, P], and the standard deviations of luma and chroma noise [B, 2]."""
+
+    degraded: Tensor
+    clean: Tensor
+    levels: Tensor
+
+
+def photographs(sharp: Tensor, generator: torch.Generator) -> Photographs:
+    """Make photographs of sharp and clean patches [B, 3, P, P] in [0, 1].
+
+    Three of four are enlarged one to three times, one of twelve loses its colours. The noise is mostly that of
+    cameras, up to about 20 grey levels, weak noise more often; half of the images are compressed, some twice, and all
+    are rounded to 8 bits. The levels are those of the noise that is left at the end.
+    """
+    images = len(sharp)
+    device = sharp.device
+    soft, factor, gray, kind, strong_luma, strong_chroma, blur, white, press = torch.rand(
+        9, images, generator=generator, device=device
+    )
+    clean = enlarge_middle(sharp, torch.where(soft < 0.75, 1 + 2 * factor, torch.ones(()))).clamp(0, 1)
+    is_gray = gray < 1 / 12
+    clean = torch.where(is_gray.view(-1, 1, 1, 1), to_opponent(clean)[:, :1], clean)
+    kind = torch.where(is_gray, kind * _GRAIN, kind)
+
+    luma, chroma = _STRONGEST * strong_luma.square(), _STRONGEST * strong_chroma.square() * ~is_gray
+    coarseness = torch.where(white < 0.4, torch.zeros(()), 1.5 * blur)
+    noise = torch.zeros_like(clean)
+    plain = clean.clone()
+    some = kind < _GRAIN
+    noise[some] = camera_noise(clean[some], luma[some], chroma[some], generator)
+    some = (kind >= _GRAIN) & (kind < _EVEN)
+    noise[some] = even_noise(clean[some], 1.5 * luma[some], coarseness[some], generator)
+    some = (kind >= _EVEN) & (kind < _RAW)
+    if some.any():
+        camera = Camera.draw(int(some.sum()), generator)
+        counts = camera.sensed(clean[some])
+        plain[some] = camera.developed(counts)
+        noise[some] = camera.developed(camera.noisy(counts, generator)) - plain[some]
+    degraded = (plain + noise).clamp(0, 1)
+    for i, (chance, noiseless) in enumerate(zip(press.tolist(), (kind >= _RAW).tolist(), strict=True)):
+        times = 1 if noiseless or chance < 0.6 else 0
+        for _ in range(times + (times and chance < 0.12)):
+            compression = Compression.draw(10 if noiseless else 30, generator)
+            degraded[i], plain[i] = compression(degraded[i]), compression(plain[i])
+    degraded = degraded.mul(255).round().div(255)
+    return Photographs(degraded, clean, levels_of(degraded - plain))

@@ -1,0 +1,78 @@
+"""What a picture shows of its noise: how much it varies where it varies least, at five scales, in luma and chroma.
+
+Each plane is taken apart by Haar wavelets, whose bands are scaled such that white noise is equally strong in all of
+them. Blocks of 32 x 32 pixels are then sorted by how much they vary: in the smoothest ones, noise is all there is,
+while texture makes blocks unlike each other.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+BLOCK = 32
+_SCALES = 5
+_QUANTILES = (0.03, 0.1, 0.25, 0.5)
+_MOST_BLOCKS = 512
+_CLIPPED = 3.0  # grey levels from black or white: what is nearer is cut off
+FEWEST_BLOCKS = 9
+COUNT = 4 * _SCALES * (len(_QUANTILES) + 2) + 2
+
+Floats = npt.NDArray[np.float32]
+
+
+def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats | None:
+    """Features of a picture [H, W, 3], or None where it has too few blocks that tell anything.
+
+    ``scale`` makes grey levels of 255 of its values.
+
+    Blocks in which no pixel differs from another, such as those of a drawing, and blocks that are black or white in
+    part say nothing of noise and are left out where others remain.
+    """
+    blocks = _blocks(rgb) * np.float32(scale)
+    if len(blocks) < FEWEST_BLOCKS:
+        return None
+    luma = blocks @ np.array([0.299, 0.587, 0.114], np.float32)
+    chroma = (0.564 * (blocks[..., 2] - luma), 0.713 * (blocks[..., 0] - luma))
+    low, high = luma.min((1, 2)), luma.max((1, 2))
+    free = (low >= _CLIPPED) & (high <= 255 - _CLIPPED)
+    level = high - low > 0
+    useful = free & level if (free & level).sum() >= FEWEST_BLOCKS else level
+    constant = 1 - level.mean()
+    clipped = 1 - free.mean()
+    if useful.sum() < FEWEST_BLOCKS:
+        return None
+    energies = [*_energies(luma[useful])]
+    colour = [_energies(plane[useful]) for plane in chroma]
+    energies += [(a + b) / 2 for a, b in zip(*colour, strict=True)]
+    flat = _flattest(energies[: 2 * _SCALES], 0.05), _flattest(energies[: 2 * _SCALES], 0.2)
+    found = []
+    for energy in energies:
+        found += [*np.quantile(energy, _QUANTILES), *(energy[some].mean() for some in flat)]
+    return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped]]).astype(np.float32)
+
+
+def _blocks(rgb: npt.NDArray[np.generic]) -> Floats:
+    """At most so many blocks [N, 32, 32, 3], spread evenly."""
+    rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
+    whole = rgb[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3).swapaxes(1, 2)
+    step = max(1, round(np.sqrt(rows * columns / _MOST_BLOCKS)))
+    return whole[::step, ::step].reshape(-1, BLOCK, BLOCK, 3).astype(np.float32)
+
+
+def _energies(plane: Floats) -> Iterator[Floats]:
+    """The mean square of each block [N] in the bands of edges and of corners, finest scale first."""
+    for _ in range(_SCALES):
+        a, b = plane[:, ::2, ::2], plane[:, ::2, 1::2]
+        c, d = plane[:, 1::2, ::2], plane[:, 1::2, 1::2]
+        sum_top, sum_bottom, across_top, across_bottom = a + b, c + d, a - b, c - d
+        plane = (sum_top + sum_bottom) * np.float32(0.5)
+        edges = np.square(sum_top - sum_bottom) + np.square(across_top + across_bottom)
+        yield edges.mean((1, 2)) / 8
+        yield np.square(across_top - across_bottom).mean((1, 2)) / 4
+
+
+def _flattest(energies: list[Floats], part: float) -> npt.NDArray[np.intp]:
+    """The blocks whose luma varies least in all, so large a part of them."""
+    total = np.sum(energies, 0)
+    return np.argsort(total)[: max(FEWEST_BLOCKS // 3, int(part * len(total)))]

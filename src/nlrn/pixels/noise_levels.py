@@ -1,0 +1,94 @@
+"""How strong the noise of a photograph is, in luma and in chroma apart, and whether it is white.
+
+:func:`nlrn.estimate_sigma` believes in white noise and overlooks what is as coarse as a camera's. Here small networks
+read the levels from the features of :mod:`nlrn.pixels.noise_features`. They were fitted by
+``scripts/fit_noise_levels.py`` to pictures degraded as for training, and made to say too little less often than too
+much, as S. Guo et al. do ("Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nlrn.pixels.arrays import AnyImage, for_any, full_scale
+from nlrn.pixels.noise_features import noise_features
+
+_WEIGHTS = Path(__file__).with_suffix(".npz")
+_FLOOR = 0.3  # grey levels below which levels of noise are hardly told apart
+# what the levels of real photographs are, over those that the networks say: medians over PolyU_dev
+_LUMA, _CHROMA = 1.0, 1.0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise in an image, in the units of its pixels."""
+
+    luma: float
+    """Standard deviation in luma (Y of JPEG): grain."""
+    chroma: float
+    """Standard deviation in the two chroma planes (Cb and Cr of JPEG), root of their mean square: blotches."""
+    white: bool
+    """Whether it is independent from pixel to pixel, as no camera makes it."""
+
+
+def estimate_noise(image: AnyImage, *, channel_axis: int | None = None) -> Noise | None:
+    """The levels of noise in a photograph, coarse noise and what was saved as JPEG included.
+
+    Args:
+        image: as :func:`nlrn.denoise` takes it.
+        channel_axis: the axis of a 3-D array that holds the channels.
+
+    Returns:
+        The levels in the units of the image (0 to 255 for uint8, 0 to 65535 for uint16, 0 to 1 for floats), or None
+        where the image has too few blocks of 32 x 32 pixels that tell anything. Of a batch of tensors, the first.
+
+    Raises:
+        ValueError: an image of another kind.
+
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(128, 20, (128, 128)).clip(0, 255).astype(np.uint8)
+    >>> noise = estimate_noise(noisy)
+    >>> noise.white, noise.chroma < 1, 15 < noise.luma < 25
+    (True, True, True)
+    """
+    found: list[Noise | None] = []
+
+    def look(pixels: np.ndarray) -> np.ndarray:
+        found.append(noise_of(pixels))
+        return pixels
+
+    for_any(image, channel_axis, look)
+    return found[0]
+
+
+def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
+    """:func:`estimate_noise` of pixels [H, W, C]; transparent ones count as well, as the colour that they have."""
+    full = full_scale(pixels.dtype)
+    colours = pixels[..., :1].repeat(3, 2) if pixels.shape[2] <= 2 else pixels[..., :3]
+    features = noise_features(colours, 255 / full)
+    if features is None:
+        return None
+    luma, chroma, white = _read(features)
+    unit = full / 255
+    return Noise(luma * _LUMA * unit, chroma * _CHROMA * unit if pixels.shape[2] > 2 else 0.0, white > 0)
+
+
+def _read(features: npt.NDArray[np.float32]) -> tuple[float, float, float]:
+    """Luma and chroma in grey levels of 255, and how likely white noise is, above 0 where it is likelier than not."""
+    weights = _weights()
+    x = ((features - weights["mean"]) / weights["spread"])[None, :, None]
+    for layer in ("first", "second"):
+        x = weights[layer] @ x + weights[layer + "_bias"][..., None]
+        x = x / (1 + np.exp(-x.clip(-50, 50)))
+    luma, chroma, white = (weights["third"] @ x + weights["third_bias"][..., None]).mean(0)[:, 0].tolist()
+    return max(0.0, math.exp(luma) - _FLOOR), max(0.0, math.exp(chroma) - _FLOOR), white
+
+
+@lru_cache(maxsize=1)
+def _weights() -> dict[str, npt.NDArray[np.float32]]:
+    with np.load(_WEIGHTS) as file:
+        return {name: file[name].astype(np.float32) for name in file.files}
