@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nlrn.config import Config
+from nlrn.errors import ModelError
 from nlrn.inference.fused import bytes_per_pixel
 from nlrn.inference.memory import budget
 
@@ -187,6 +188,7 @@ def pieces(
 
     Raises:
         MemoryError: there is not enough for tiles of 16 x 16.
+        ModelError: what the network makes is not finite.
     """
     waiting = deque(plan.tiles())
     if len(waiting) > 1:
@@ -201,6 +203,8 @@ def pieces(
         except (torch.OutOfMemoryError, MemoryError) as error:
             waiting = deque(_halved(waiting, plan.unit, error))
             continue
+        if not torch.isfinite(restored).all():
+            raise ModelError("the network makes numbers that are not finite; its weights are damaged, or too large")
         y, x = _shifted(rows, -seen_rows.start), _shifted(cols, -seen_cols.start)
         larger_y, larger_x, in_y, in_x = (_enlarged(part, plan.scale) for part in (y, x, rows, cols))
         yield Piece(in_y, in_x, restored[..., larger_y, larger_x], given.beside[..., y, x])
