@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nlrn.config import Config
 from nlrn.errors import ModelError
-from nlrn.inference.fused import bytes_per_pixel
+from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import budget
 
 _CPU = torch.device("cpu")
@@ -114,6 +114,13 @@ def make_plan(
     seen = min(height, tile_height + 2 * halo) * min(width, tile_width + 2 * halo)
     needed = batch * seen * cost
     return Plan(height, width, scale, tile_height, tile_width, halo, unit, batch, device, precision, needed)
+
+
+def plan_for(network: FusedNLRN, height: int, width: int, images: int, scale: int = 1) -> Plan:
+    """:func:`make_plan` for a network on its device, in its precision."""
+    return make_plan(
+        network.config, height, width, images=images, scale=scale, device=network.device, precision=network.dtype
+    )
 
 
 def _up(length: int, unit: int) -> int:

@@ -79,9 +79,7 @@ def _claimed(path: Path, first: int) -> TextIO:
             fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lines.close()
-        raise UsageError(
-            f"another run is at work in {path.parent}; wait for it, or give another --out"
-        ) from None
+        raise UsageError(f"another run is at work in {path.parent}; wait for it, or give another --out") from None
     except OSError:  # a file system without locks
         pass
     lines.seek(0)
