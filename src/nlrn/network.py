@@ -222,7 +222,10 @@ class NLRN(nn.Module):
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
-        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
+        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+        if level.numel() not in (1, x.shape[0]):
+            raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")
+        level = level.reshape(-1, 1, 1, 1)
         return torch.cat([x, level.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
     def made(self, scale: int | None) -> slice:

@@ -10,12 +10,15 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlrn.pixels.arrays import AnyImage, for_any, full_scale
+from nlrn.pixels.arrays import full_scale
+from nlrn.pixels.conversions import for_any
 from nlrn.pixels.noise_features import noise_features
+from nlrn.pixels.scene import Scene
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
 _FLOOR = 0.3  # grey levels below which levels of noise are hardly told apart
@@ -35,7 +38,7 @@ class Noise:
     """Whether it is independent from pixel to pixel, as no camera makes it."""
 
 
-def estimate_noise(image: AnyImage, *, channel_axis: int | None = None) -> Noise | None:
+def estimate_noise(image: Any, *, channel_axis: int | None = None) -> Noise | None:
     """The levels of noise in a photograph, coarse noise and what was saved as JPEG included.
 
     Args:
@@ -57,8 +60,10 @@ def estimate_noise(image: AnyImage, *, channel_axis: int | None = None) -> Noise
     """
     found: list[Noise | None] = []
 
-    def look(pixels: np.ndarray) -> np.ndarray:
-        found.append(noise_of(pixels))
+    def look(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
+        scene = Scene(pixels, masked=masked)
+        noise, unit = noise_of(scene.seen()), 1.0 if scene.plain else scene.range.span
+        found.append(noise and Noise(noise.luma * unit, noise.chroma * unit, noise.white))
         return pixels
 
     for_any(image, channel_axis, look)

@@ -20,7 +20,7 @@ class Order:
     sigma: float | None = None
     """The noise level, where white is 255; None: as estimated."""
     strength: float = 1.0
-    """How much of what the network takes away is taken away, 0 to 2; for denoising."""
+    """How many times as strong the noise is taken to be, 0 to 2; for denoising."""
     scale: int = 2
     """For enlarging."""
     ensemble: bool = False

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nlrn.web import results
+from nlrn.web.order import Order
 from nlrn.web.sessions import Entry, Session, Studio
 
 _SOON = 0.02  # of the work must be done before its own speed tells how long the rest takes
@@ -29,6 +30,9 @@ def _picture(entry: Entry, studio: Studio) -> dict[str, Any]:
             "height": page.picture.pixels.shape[0],
             "about": work.describe(page),
             "sigma": round(page.sigma, 2),
+            "level": round(page.level, 2),
+            "serves": studio.loaded().chosen(Order("denoise"), page),
+            "nothing": work.why_nothing(page, Order("denoise")) is not None,
             "found": work.found(page),
             "gray": work.is_gray(page),
         }

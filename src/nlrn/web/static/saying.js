@@ -41,7 +41,8 @@ export function became(one, isStale, settings) {
 /** Whether an order leaves a picture as it is. */
 export function changesNothing({ order, size }) {
   if (order.task !== "denoise") return false;
-  return order.strength === 0 || order.sigma === 0 || (order.sigma === null && size.sigma < 1);
+  if (order.sigma !== null || order.strength === 0) return order.strength === 0 || order.sigma === 0;
+  return order.model === null ? size.nothing : order.model !== "denoise-photo" && size.sigma < 1;
 }
 
 /** What is seen. `now`: the picture, its page and the order; null without one. */
