@@ -12,9 +12,8 @@ from pathlib import Path
 
 import torch
 
-from nlrn import models
+from nlrn import NLRN, models
 from nlrn.models import cards
-from nlrn.network import NLRN
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden.json"

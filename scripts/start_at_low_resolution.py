@@ -5,8 +5,8 @@
 MODEL sees squares of 2x2 pixels of the bicubic enlargement, so at x2 its squares are the pixels of the small image.
 The new head computes what the old one does, as nearly as a 3x3 convolution of the small image can; the new tail makes
 of the features that follow, as nearly as it can, what the enlargement lacks. Both are least squares, a minute's work.
-The result is for ``nlrn train sr --post-upsampling --init OUT``, with the same data; the pictures that are held out for
-validation there are not looked at.
+The result is for ``nlrn train sr --post-upsampling --init OUT``, with the same data; the pictures that are held out
+for validation there are not looked at.
 """
 
 import argparse
@@ -19,9 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlrn import models
+from nlrn import NLRN, models
 from nlrn.config import SCALES
-from nlrn.network import NLRN
 from nlrn.pixels.degrade import resize_bicubic, round_8bit
 from nlrn.training.data import hold_out, read_images
 from nlrn.training.weights import take_weights

@@ -20,6 +20,7 @@ from running_page import running_page, until
 
 from nlrn import images
 from nlrn.images import Metadata, Picture
+from nlrn.models.cards import list_models
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MARKS = [
@@ -100,6 +101,11 @@ class Browser:
             return [] if partial else there
 
         return Path(until(whole)[0])
+
+    def sees_all_models(self, task: str) -> None:
+        """The picture as it came, and through every model that ships."""
+        count = 1 + sum(card["config"]["task"] == task for card in list_models().values())
+        until(lambda: len(self.driver.find_elements("css selector", "#gallery img")) == count)
 
     def emulate(self, *, dark: bool = False, phone: bool = False) -> None:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]

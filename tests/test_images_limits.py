@@ -136,9 +136,16 @@ def test_a_pipe_is_read_and_one_that_stays_silent_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "PATIENCE", 0.5)
+    monkeypatch.setattr(reading, "PATIENCE_WITH_NOBODY", 0.5)
     pipe = tmp_path / "x.png"
     os.mkfifo(pipe)
-    refused(pipe, "sent nothing")
+    refused(pipe, "nobody writes")
+    silent = os.open(pipe, os.O_RDWR)
+    try:
+        refused(pipe, "sends nothing")
+    finally:
+        os.close(silent)
+    monkeypatch.setattr(reading, "PATIENCE_WITH_NOBODY", 20.0)
     images.write(tmp_path / "y.png", PIXELS)
     data = (tmp_path / "y.png").read_bytes()
 

@@ -189,6 +189,18 @@ def test_damaged_exif_does_not_spoil_the_picture(
         assert images.read(folder / name).pixels.shape == picture.pixels.shape
 
 
+def test_nothing_is_wrong_with_what_is_written_in_the_eyes_of_tifffile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "x.jpg", exif=exif_block(), icc_profile=RGB_PROFILE, xmp=XMP % 1)
+    picture = images.read(tmp_path / "x.jpg")
+    images.write(tmp_path / "y.tif", picture.pixels, picture)
+    with tifffile.TiffFile(tmp_path / "y.tif") as file:
+        assert len(file.pages) == 1
+        assert file.pages.first.tags["ExifTag"].value["MakerNote"] == NOTES
+    assert [record.message for record in caplog.records] == []
+
+
 def test_strip_leaves_only_the_profile(tmp_path: Path) -> None:
     Image.fromarray(PIXELS).save(
         tmp_path / "x.jpg", exif=exif_block(), icc_profile=RGB_PROFILE, dpi=(300, 300), xmp=XMP % 1

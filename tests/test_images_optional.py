@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -226,3 +228,10 @@ def test_boxes_that_are_cut_off_are_no_trap(tmp_path: Path) -> None:
         (tmp_path / "x.jxl").write_bytes(head + struct.pack(">I4s", size, b"jxlc") + bytes(9))
         with pytest.raises(images.ImageFileError, match=r"x\.jxl"):
             images.read(tmp_path / "x.jxl")
+
+
+def test_decoders_are_loaded_when_there_is_something_for_them() -> None:
+    heavy = "cv2", "tifffile", "pillow_heif", "pillow_jxl", "imagecodecs", "rawpy", "OpenEXR", "torch"
+    code = f"import sys, nlrn.images; print([name for name in {heavy} if name in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"

@@ -24,7 +24,7 @@ NOTES = b"camera notes whose offsets count from the start of the block"
 GAMMA = (("gAMA", struct.pack(">I", 100000)), ("cICP", bytes([9, 16, 0, 1])))
 RDF = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">%s'
 XMP = RDF % (b'<rdf:Description dc:source="%s"/></rdf:RDF></x:xmpmeta>' % (b"long " * 20_000))
-SHAPED = '{"shape": [24, 32]}'
+SHAPED = '{"shape": [24, 32, 3]}'
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -1,7 +1,10 @@
 """TIFF of every kind: big and small, packed, in one directory, with channels of other kinds; what it says follows."""
 
+import itertools
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +227,48 @@ def test_sizes_in_descriptions_follow_an_enlargement(tmp_path: Path, times: int,
                 assert json.loads(page.description)["shape"] == list(expected.shape)
 
 
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((24, 40), {"photometric": "minisblack"}),
+        ((24, 40), {"photometric": "miniswhite"}),
+        ((24, 40), {"photometric": "palette", "colormap": np.arange(768, dtype=np.uint16).reshape(3, 256) << 8}),
+        ((24, 40, 3), {"photometric": "rgb"}),
+        ((3, 24, 40), {"photometric": "rgb", "planarconfig": "separate"}),
+        ((24, 40, 4), {"photometric": "rgb", "extrasamples": ["unassalpha"]}),
+        ((24, 40, 4), {"photometric": "separated"}),
+        ((2, 24, 40, 3), {"photometric": "rgb"}),
+        ((2, 3, 24, 40), {"photometric": "minisblack"}),
+    ],
+)
+@pytest.mark.parametrize("ome", [False, True])
+def test_tifffile_opens_again_what_it_described(
+    tmp_path: Path, shape: tuple[int, ...], options: dict[str, object], ome: bool
+) -> None:
+    """Also where the kind of pixels has become another, and where one page of several was taken out."""
+    if ome and options["photometric"] == "palette":
+        pytest.skip("tifffile writes no palettes with OME")
+    path = tmp_path / ("x.ome.tif" if ome else "x.tif")
+    tifffile.imwrite(path, noise(shape, "uint8"), ome=ome, **options)  # type: ignore[arg-type]
+    pages = images.read_pages(path)
+    images.write_pages(tmp_path / path.name.replace("x", "y"), pages)
+    found = tifffile.imread(tmp_path / path.name.replace("x", "y"))
+    if options["photometric"] != "separated":
+        np.testing.assert_array_equal(found.reshape(-1), np.stack([page.pixels for page in pages]).reshape(-1))
+    images.write(tmp_path / "one.tif", pages[-1].pixels, pages[0])
+    one = tifffile.imread(tmp_path / "one.tif")
+    assert one.shape[:2] == (24, 40)
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome", "shaped"])
+def test_one_page_of_a_stack_is_not_described_as_the_stack(tmp_path: Path, kind: str) -> None:
+    stack = noise((3, 8, 9), "uint16")
+    tifffile.imwrite(tmp_path / "x.tif", stack, photometric="minisblack", imagej=kind == "imagej", ome=kind == "ome")
+    first = images.read_pages(tmp_path / "x.tif")[0]
+    images.write(tmp_path / "y.tif", first.pixels, first)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "y.tif"), stack[0])
+
+
 def test_imagej_labels_stay_unless_it_is_enlarged(tmp_path: Path) -> None:
     stack = noise((2, 8, 9), "uint8")
     tifffile.imwrite(tmp_path / "x.tif", stack, imagej=True, metadata={"Labels": ["one", "two"], "axes": "ZYX"})
@@ -289,3 +334,63 @@ def test_a_print_is_as_large_as_before_or_the_dots_are_kept(tmp_path: Path, suff
     assert found == pytest.approx((300, 150) if keep else (900, 450), abs=0.1)
     images.write(tmp_path / f"z{suffix}", pixels[:5, :5], picture)  # a part that was cut out
     assert images.read(tmp_path / f"z{suffix}").metadata.dpi == pytest.approx((300, 150), abs=0.1)
+
+
+_WITHOUT_IMAGECODECS = """
+import sys
+sys.modules["imagecodecs"] = None
+from pathlib import Path
+import numpy as np
+from nlrn import images
+for path in sorted(Path(sys.argv[1]).glob("*.tif")):
+    try:
+        found = images.read(path).pixels
+    except images.ImageFileError as error:
+        print(path.stem, "refused" if "install nlrn[tiff]" in str(error) else error)
+    else:
+        wanted = np.load(path.with_suffix(".npy"))
+        same = found.shape == wanted.shape and np.abs(found.astype(float) - wanted).max() <= 3
+        print(path.stem, "read" if same else "read wrongly")
+"""
+
+
+def test_what_has_no_decoder_is_refused_and_never_taken_for_something_else(tmp_path: Path) -> None:
+    """OpenCV reads LZW in separate planes as noise, and so floats that are predicted in PackBits; Pillow loses the
+    alpha of gray in separate planes."""
+    pytest.importorskip("imagecodecs", exc_type=ImportError)
+    rows, columns = np.mgrid[:64, :80]
+    planes = np.stack([128 + 90 * np.sin(rows / (9 + k) + columns / (13 - k)) for k in range(4)], -1)
+    number = 0
+    for compression, dtype, channels, planar, predicted in itertools.product(
+        ("lzw", "packbits", "zlib", "zstd", "jpeg", "lerc"),
+        ("uint8", "uint16", "float32"),
+        (1, 2, 3, 4),
+        ("contig", "separate"),
+        (False, True),
+    ):
+        if (channels == 1 and planar == "separate") or (
+            compression == "jpeg" and (dtype != "uint8" or channels % 2 == 0 or predicted)
+        ):
+            continue
+        white = {"uint8": 1.0, "uint16": 257.0, "float32": 1 / 255}[dtype]
+        pixels = (planes[..., :channels] * white).astype(dtype)
+        pixels = pixels[..., 0] if channels == 1 else pixels
+        tifffile.imwrite(
+            tmp_path / f"{number}.tif",
+            np.ascontiguousarray(np.moveaxis(pixels, -1, 0)) if planar == "separate" else pixels,
+            photometric="rgb" if channels > 2 else "minisblack",
+            planarconfig=planar if channels > 1 else None,
+            extrasamples=["unassalpha"] if channels in (2, 4) else None,
+            compression=compression,
+            predictor=(predicted and compression != "lerc") or None,
+            metadata=None,
+        )
+        stored = tifffile.imread(tmp_path / f"{number}.tif")
+        wanted = np.moveaxis(stored, 0, -1) if planar == "separate" else stored
+        np.save(tmp_path / f"{number}.npy", wanted)
+        np.testing.assert_allclose(images.read(tmp_path / f"{number}.tif").pixels.astype(float), wanted, atol=3)
+        number += 1
+    code = [sys.executable, "-c", _WITHOUT_IMAGECODECS, str(tmp_path)]
+    said = subprocess.run(code, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
+    assert len(said) == number
+    assert {line.split(" ", 1)[1] for line in said} == {"read", "refused"}

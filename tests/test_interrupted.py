@@ -1,4 +1,4 @@
-"""Runs whose terminal is lost, that are told to end, or killed: what is done is whole, and the next run goes on."""
+"""Runs whose terminal is lost, that are told to end, or killed: what is done is whole; the next run goes on."""
 
 import os
 import random

@@ -234,6 +234,11 @@ def _euclidean(x: Tensor, g: Tensor, reach: int) -> Tensor:
     return out
 
 
+def test_a_block_without_a_middle_is_refused_when_it_is_made() -> None:
+    with pytest.raises(ValueError, match="window must be odd"):
+        NonLocalBlock(8, window=4)
+
+
 def test_a_new_block_changes_nothing() -> None:
     x = torch.randn(1, 8, 5, 5)
     assert torch.equal(NonLocalBlock(8)(x), x)

@@ -221,3 +221,11 @@ def test_what_was_found_out_is_told_for_each_picture(folder: Path, monkeypatch: 
     outcome: Outcome = run(RECIPE, [folder / "a.png"], folder / "out.png")
     assert [(done.level, done.model) for done in outcome.done] == [(20.0, "denoise-gray-lite")]
     assert outcome.done[0].seconds > 0
+
+
+def test_an_enlarged_picture_keeps_its_dpi_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "upscale", lambda restorer, how, pixels, progress: pixels.repeat(2, 0).repeat(2, 1))
+    images.write(tmp_path / "a.tif", KINDS["gray"], images.Picture(KINDS["gray"], images.Metadata(dpi=(300, 300))))
+    for keep, dpi in ((False, 600), (True, 300)):
+        run(Recipe("sr", scale=2, keep_dpi=keep), [tmp_path / "a.tif"], tmp_path / "b.tif")
+        assert images.read(tmp_path / "b.tif").metadata.dpi == (dpi, dpi)

@@ -1,4 +1,4 @@
-"""Before any work: which files are inputs, where results go, what is refused or listed. No network is read."""
+"""Before any work: which files are inputs, where results go, what is refused or listed. No network is run."""
 
 import os
 import sys

@@ -15,8 +15,8 @@ from nlrn.config import Config
 from nlrn.inference import memory as memory_module
 from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import MOST, budget, free_memory
-from nlrn.inference.restorer import restore
 from nlrn.inference.tiles import Given, _up, make_plan, pieces, reach
+from nlrn.inference.whole import restore
 from nlrn.models import cards
 from nlrn.network import NLRN
 
@@ -243,7 +243,7 @@ from pathlib import Path
 from nlrn.config import Config
 from nlrn.network import NLRN
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.inference.tiles import make_plan
 
 def peak():

@@ -30,10 +30,10 @@ from nlrn.training.data import (
     smaller_copies,
 )
 from nlrn.training.loop import train
-from nlrn.training.loss import LOSSES, error_of
+from nlrn.training.loss import error_of
 from nlrn.training.optimizer import orthogonal
 from nlrn.training.record import StopSign
-from nlrn.training.settings import Schedule, Settings
+from nlrn.training.settings import LOSSES, Schedule, Settings
 from nlrn.training.weights import take_weights
 
 TINY = Config(steps=3, filters=8, embedding=4, window=5, every=2, noise_map=True)

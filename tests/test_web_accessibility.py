@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from browsing import MARKS, TAB, Browser, address, browser, chromium, folder, small
-from running_page import until
 
 __all__ = ["address", "browser", "chromium", "folder"]  # fixtures
 pytestmark = MARKS
@@ -52,7 +51,7 @@ def test_axe_finds_nothing(browser: Browser, address: str, tmp_path: Path, dark:
     browser.shoot(f"{name}-4-looks")
     assert violations() == []
     browser.run("document.getElementById('tab-models').click()")
-    until(lambda: len(browser.driver.find_elements("css selector", "#gallery img")) == 3)
+    browser.sees_all_models("sr")
     browser.shoot(f"{name}-5-models")
     assert violations() == []
 

@@ -125,7 +125,7 @@ def test_a_click_shows_what_the_network_looks_at(browser: Browser, address: str,
 def test_all_models_fit_into_the_window(browser: Browser, address: str, tmp_path: Path) -> None:
     browser.open(address, small(tmp_path / "a.png", side=32))
     browser.find("#tab-models").click()
-    until(lambda: len(browser.driver.find_elements("css selector", "#gallery img")) == 5)
+    browser.sees_all_models("denoise")
     script = """const gallery = document.getElementById('gallery');
         const inside = (image) => image.getBoundingClientRect().bottom <= innerHeight;
         return [...gallery.querySelectorAll('img')].every(inside)

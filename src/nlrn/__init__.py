@@ -17,6 +17,7 @@ _HOMES = {
     "NLRN": "network",
     "Config": "config",
     "ModelError": "errors",
+    "NoiseWarning": "errors",
     "NonLocalBlock": "network",
     "Restorer": "inference.restorer",
     "denoise": "inference.restore",

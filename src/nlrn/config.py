@@ -63,7 +63,9 @@ SIMILARITIES = (
 )
 SCALES = (2, 3, 4)
 """The factors by which a network of super-resolution enlarges."""
-_CODES: dict[str, tuple[str, ...]] = {"task": tuple(TASKS), "similarity": SIMILARITIES}
+_CODES: dict[str, tuple[Any, ...]] = {"task": tuple(TASKS), "similarity": SIMILARITIES}
+_MOST = {"steps": 256, "filters": 4096, "embedding": 4096, "window": 1023, "every": 256, "unshuffle": 16}
+"""Beyond these nobody trains a network, and a damaged file would cost all the memory there is."""
 _FIRST_FIELDS = 11
 """Settings of a network in the first release."""
 
@@ -128,6 +130,9 @@ class Config:
             raise ValueError("steps, filters, embedding and unshuffle must be at least 1, and every at least 0")
         if self.window < 1 or self.window % 2 == 0:
             raise ValueError(f"window must be odd and positive, not {self.window}")
+        for name, most in _MOST.items():
+            if getattr(self, name) > most:
+                raise ValueError(f"{name} must be at most {most}, not {getattr(self, name)}")
 
     @property
     def blocks(self) -> range:
@@ -160,13 +165,10 @@ class Config:
         values = code.tolist() if code.dtype == torch.int64 and code.dim() == 1 else []
         if not _FIRST_FIELDS <= len(values) <= len(kinds):
             raise ValueError("the tensor 'config_code' is not one that nlrn wrote")
-        try:
-            fields: dict[str, Any] = {
-                name: _CODES[name][value] if name in _CODES else kind(value)
-                for (name, kind), value in zip(kinds.items(), values, strict=False)
-            }
-        except IndexError as error:
-            raise ValueError(
-                "the tensor 'config_code' names a task or similarity that this nlrn does not know"
-            ) from error
+        fields: dict[str, Any] = {}
+        for (name, kind), value in zip(kinds.items(), values, strict=False):
+            choices = _CODES.get(name, (False, True) if kind is bool else None)
+            if choices is not None and not 0 <= value < len(choices):
+                raise ValueError(f"the tensor 'config_code' has a {name} that this nlrn does not know ({value})")
+            fields[name] = value if choices is None else choices[value]
         return cls(**fields)

@@ -22,6 +22,10 @@ class ModelError(UserError):
     """
 
 
+class NoiseWarning(UserWarning):
+    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why."""
+
+
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Around imports that an optional extra brings.

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nlrn.config import SCALES, SIMILARITIES, Config
-from nlrn.correlation import Carried, propagated_attention
+from nlrn.correlation import Carried, check_window, propagated_attention
 from nlrn.pixels.degrade import resize_bicubic
 
 
@@ -32,7 +32,7 @@ class NonLocalBlock(nn.Module):
         similarity: one of SIMILARITIES.
 
     Raises:
-        ValueError: an unknown similarity; a window that is even, when it is first used.
+        ValueError: an unknown similarity, or a window that is even or not positive.
 
     >>> block = NonLocalBlock(16, window=7)
     >>> features = torch.rand(1, 16, 20, 30)
@@ -50,6 +50,7 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
+        check_window(window)
         self.window, self.similarity = window, similarity
         embedding = embedding or max(1, channels // 2)
         if "embedded" in similarity:
@@ -221,7 +222,10 @@ class NLRN(nn.Module):
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
-        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
+        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+        if level.numel() not in (1, x.shape[0]):
+            raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")
+        level = level.reshape(-1, 1, 1, 1)
         return torch.cat([x, level.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
     def made(self, scale: int | None) -> slice:

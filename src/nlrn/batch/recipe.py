@@ -44,10 +44,21 @@ class Recipe(Options):
     """Of the result in pixels, instead of --scale; without --width the shape is kept."""
     strip_metadata: bool = False
     """Write nothing but the pixels and the colour profile."""
+    keep_dpi: bool = field(default=False, metadata={"task": "sr"})
+    """Keep the dots per inch, and not the size on paper."""
     quality: int | None = None
     """1 to 100 for JPEG, WebP, AVIF and HEIC; default so that nothing visible is lost."""
+    white: float | None = None
+    """What white is in the numbers of the files; default 255 in 8 bits, 65535 in 16 and 1 in floating point, or the
+    ends of a picture of 16 bits or floating point that lies beyond that, or takes a quarter of it or less."""
+    black: float | None = None
+    """What black is, with --white; default 0."""
 
     def __post_init__(self) -> None:
+        if self.black is not None and self.white is None:
+            raise ValueError("black is given with white, or not at all")
+        if self.white is not None and not self.white > (self.black or 0):
+            raise ValueError(f"white must be more than black, not {self.white:g}")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
         if not 0 <= self.strength <= 2:
@@ -59,6 +70,11 @@ class Recipe(Options):
     def size(self) -> Size:
         """For ``sr``: how large the results are."""
         return Size(self.scale, self.width, self.height)
+
+    @property
+    def data_range(self) -> tuple[float, float] | None:
+        """Black and white, where they are said."""
+        return None if self.white is None else (self.black or 0, self.white)
 
     @property
     def suffix(self) -> str:
@@ -130,15 +146,17 @@ class PreparedRecipe:
 
 def denoise(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
     """[H, W, C] with the noise removed as a recipe says."""
-    from nlrn.pixels.arrays import in_units_of
+    from nlrn.pixels.scene import Scene
 
-    sigma = in_units_of(pixels.dtype, recipe.sigma)
-    return restorer.denoise(pixels, sigma, progress, strength=recipe.strength)
+    scene = Scene(pixels, recipe.data_range)
+    return restorer.denoise(scene, scene.range.in_units(recipe.sigma), progress, strength=recipe.strength)
 
 
 def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
     """[H, W, C] enlarged as a recipe says."""
-    return restorer.upscale(pixels, recipe.size, progress)
+    from nlrn.pixels.scene import Scene
+
+    return restorer.upscale(Scene(pixels, recipe.data_range), recipe.size, progress)
 
 
 def read(job: "Job") -> "list[Picture]":
@@ -169,11 +187,10 @@ def save(recipe: Recipe, job: "Job", pages: "Sequence[Picture]", folders: "Folde
     from nlrn import images
     from nlrn.batch import originals, streams
 
+    how = {name: getattr(recipe, name) for name in ("strip_metadata", "keep_dpi", "quality")}
     if streams.is_stream(job.target):
-        name = streams.name_of(job, pages)
-        data = images.encode_pages(name, pages, strip_metadata=recipe.strip_metadata, quality=recipe.quality)
-        streams.write(job.target, data)
+        streams.write(job.target, images.encode_pages(streams.name_of(job, pages), pages, **how))
         return
     folders.make(job.target.parent)
     with nullcontext() if job.backup is None else originals.kept(job.target, job.backup):
-        images.write_pages(job.target, pages, strip_metadata=recipe.strip_metadata, quality=recipe.quality)
+        images.write_pages(job.target, pages, **how)

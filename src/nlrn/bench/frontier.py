@@ -12,7 +12,7 @@ from nlrn.bench.network import machine
 from nlrn.bench.peers import PEERS, Peer
 from nlrn.bench.timing import seconds
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
 

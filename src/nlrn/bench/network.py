@@ -18,7 +18,7 @@ from nlrn.correlation.dispatch import VARIABLE
 from nlrn.evaluation.patches import PATCH, restore_by_patches
 from nlrn.inference.device import choose_precision
 from nlrn.inference.fused import CORRELATION, FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.network import NLRN
 
 PAPER = "paper"

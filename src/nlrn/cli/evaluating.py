@@ -89,7 +89,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from nlrn.evaluation.report import as_json, print_report
     from nlrn.files import write_json
     from nlrn.inference.device import choose_precision
-    from nlrn.inference.restorer import ready
+    from nlrn.inference.ready import ready
 
     name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)

@@ -34,7 +34,7 @@ def _explain(options: argparse.Namespace) -> int:
     from nlrn.config import TASKS
     from nlrn.explanation.attention import explain
     from nlrn.explanation.heatmaps import draw
-    from nlrn.inference.restorer import ready
+    from nlrn.inference.ready import ready
     from nlrn.pixels.arrays import colours_of, in_units_of
 
     pixels = images.read(options.image).pixels

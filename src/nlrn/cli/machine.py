@@ -8,7 +8,7 @@ import torch
 
 import nlrn
 from nlrn.correlation import describe
-from nlrn.inference.device import DEVICES, choose_device, has_fast_bf16
+from nlrn.inference.device import DEVICES, choose_device, has_fast_bf16, precision_reason
 
 _PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "tifffile", "safetensors")
 
@@ -16,14 +16,17 @@ _PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "tifffile", "
 def machine() -> dict[str, Any]:
     """Versions, devices, and which form of the correlation is in use and why.
 
-    "devices" has for each the precision that "auto" stands for there; None where there is no such device.
+    "devices" has for each the precision that "auto" stands for there, and "reasons" why; None where there is no such
+    device.
     """
+    devices = {name: _precision(name) for name in DEVICES[1:]}
     return {
         "nlrn": nlrn.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version(name) for name in _PACKAGES},
-        "devices": {name: _precision(name) for name in DEVICES[1:]},
+        "devices": {name: found and found[0] for name, found in devices.items()},
+        "reasons": {name: found and found[1] for name, found in devices.items()},
         "threads": torch.get_num_threads(),
         "correlation": describe(),
     }
@@ -35,7 +38,9 @@ def machine_lines(found: dict[str, Any]) -> list[str]:
         f"nlrn {found['nlrn']}, Python {found['python']}, {found['platform']}",
         "  ".join(f"{name} {its_version}" for name, its_version in found["packages"].items()),
         *(
-            f"{name}: not here" if precision is None else f"{name}: --precision auto computes in {precision}"
+            f"{name}: not here"
+            if precision is None
+            else f"{name}: --precision auto computes in {precision}: {found['reasons'][name]}"
             for name, precision in found["devices"].items()
         ),
         f"cpu threads: {found['threads']}",
@@ -43,9 +48,9 @@ def machine_lines(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def _precision(name: str) -> str | None:
+def _precision(name: str) -> tuple[str, str] | None:
     try:
         device = choose_device(name)
     except ValueError:
         return None
-    return "bf16" if has_fast_bf16(device) else "fp32"
+    return "bf16" if has_fast_bf16(device) else "fp32", precision_reason(device)

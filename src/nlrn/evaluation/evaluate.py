@@ -31,7 +31,7 @@ from nlrn.evaluation.report import ImageScore, Report, Result
 from nlrn.images import SUFFIXES, ImageFileError, read
 from nlrn.inference.device import name_of
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.models import fingerprint
 from nlrn.network import NLRN
 from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit

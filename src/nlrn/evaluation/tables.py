@@ -17,7 +17,8 @@ from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
 from nlrn.evaluation.report import Report, as_json, cell, from_json, without
 from nlrn.inference.device import choose_precision, name_of
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import ready, restore
+from nlrn.inference.ready import ready
+from nlrn.inference.whole import restore
 from nlrn.models import cards
 from nlrn.network import NLRN
 

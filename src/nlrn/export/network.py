@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,6 @@ import onnx
 from onnx import TensorProto, helper
 from torch import Tensor
 
-import nlrn
 from nlrn.config import Config
 from nlrn.export.correlation import attention
 from nlrn.export.graph import IR_VERSION, OPSET, Graph
@@ -39,7 +39,7 @@ def model_proto(network: NLRN, scale: int | None = None) -> onnx.ModelProto:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="nlrn",
-        producer_version=nlrn.__version__,
+        producer_version=version("nlrn"),
     )
     said = {"config": json.dumps(asdict(config))}
     helper.set_model_props(model, {**said, "scale": str(scale)} if scale else said)

@@ -51,6 +51,8 @@ class Metadata:
     """What else a PNG says: gAMA, cHRM, sRGB, cICP and their like, each with its content."""
     tags: tuple[TiffTag, ...] = ()
     """What else a TIFF says: GeoTIFF, the descriptions of ImageJ, OME and tifffile."""
+    pages: int = 1
+    """How many pages the file has: the descriptions of ImageJ, OME and tifffile speak of all of them."""
     size: tuple[int, int] | None = None
     """Height and width of the picture that all this was said of; an enlargement is recognized by it."""
     lossless: bool = True

@@ -3,6 +3,7 @@
 import os
 import select
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from PIL import Image
 from nlrn.errors import UserError
 from nlrn.images import exif, following, xmp
 from nlrn.images.formats import FORMATS, SUFFIXES, Format, Source, of_data
-from nlrn.images.limits import MAX_BYTES, MAX_PIXELS, check_bytes
+from nlrn.images.limits import MAX_PIXELS, check_bytes
 from nlrn.images.picture import ImageFileError, Picture
 
 PATIENCE = 30.0
 """Seconds after which a pipe that sends nothing is given up."""
+
+PATIENCE_WITH_NOBODY = 5.0
+"""The same where nobody has opened the pipe for writing."""
 
 
 def read(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -139,17 +143,24 @@ def _contents(path: Path) -> bytes:
 def _piped(handle: int, path: Path) -> bytes:
     """All that comes out of a pipe."""
     parts: list[bytes] = []
-    size = 0
+    size, end = 0, time.monotonic() + PATIENCE_WITH_NOBODY
     while True:
-        if not select.select([handle], [], [], PATIENCE)[0]:
-            raise ImageFileError(f"{path} is a pipe that has sent nothing for {PATIENCE:.0f} seconds: give a file.")
-        part = os.read(handle, 2**20)
-        if not part:
-            return b"".join(parts)
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BYTES:
+        try:
+            part = os.read(handle, 2**20)
+        except BlockingIOError:  # somebody has it open for writing
+            if not select.select([handle], [], [], PATIENCE)[0]:
+                raise ImageFileError(f"{path} is a pipe that sends nothing: give a file.") from None
+            continue
+        if part:
+            parts.append(part)
+            size += len(part)
             check_bytes(str(path), size)
+        elif parts:
+            return b"".join(parts)
+        elif time.monotonic() > end:
+            raise ImageFileError(f"{path} is a pipe that nobody writes to: give a file.")
+        else:
+            time.sleep(0.02)
 
 
 def _upright(page: Picture, *, turned: bool) -> Picture:

@@ -1,7 +1,7 @@
 """Which model serves a noisy image, and how strong it takes the noise to be."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,18 +32,24 @@ class Choice:
     tint: np.ndarray | None = None
     """How every channel goes with the luma, where they go together."""
 
+    def times(self, strength: float) -> "Choice":
+        """The same with the noise taken to be so many times as strong."""
+        levels = Levels(*(strength * level for level in self.levels))
+        if self.model is not None:
+            levels = Levels(*map(min, levels, _STRONGEST))
+        return replace(self, levels=levels)
+
     @property
     def leaves_alone(self) -> bool:
         """Whether there is no noise to speak of."""
         return self.model is not None and not any(self.levels)
 
 
-def choose(pixels: np.ndarray, strength: float, *, photo: bool = False) -> Choice:
+def choose(pixels: np.ndarray, *, photo: bool = False) -> Choice:
     """Look at the noise of pixels [H, W, C], say what is found, and choose.
 
     Args:
         pixels: with transparency or without; what it hides counts only where nothing else is there to be seen.
-        strength: what the levels are multiplied by.
         photo: whether the photo model is to serve in any case.
     """
     white = full_scale(pixels.dtype)
@@ -58,17 +64,14 @@ def choose(pixels: np.ndarray, strength: float, *, photo: bool = False) -> Choic
             return Choice(None)
         sigma = estimate_sigma(_luma(seen)) / white
         _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
-        return Choice(None, Levels(strength * sigma, 0.0), tint)
+        return Choice(None, Levels(sigma, 0.0), tint)
     luma, chroma = noise.luma / white * 255, 0.0 if tint is not None else noise.chroma / white * 255
     if max(luma, chroma) < _NEGLIGIBLE and not photo:
         _log.info("no noise to speak of: left as it is")
         return Choice(PHOTO)
     blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""
     _log.info("grain of about %.2g%s, where white is 255: %s", luma, blotches, PHOTO)
-    levels = Levels(
-        *(min(strength * level / 255, most) for level, most in zip((luma, chroma), _STRONGEST, strict=True))
-    )
-    return Choice(PHOTO, levels, tint)
+    return Choice(PHOTO, Levels(luma / 255, chroma / 255), tint)
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:

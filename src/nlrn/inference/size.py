@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from math import prod
+from numbers import Real
 
 from nlrn.config import SCALES
 
@@ -35,6 +36,9 @@ class Size:
         sides = [side for side in (self.width, self.height) if side is not None]
         if (self.scale is None) == (not sides):
             raise ValueError("the size of the result is its scale, or its width, its height or both")
+        for side in (self.scale, self.width, self.height):
+            if side is not None and (not isinstance(side, Real) or isinstance(side, bool)):
+                raise ValueError(f"scale, width and height are numbers, not {side!r}")
         if self.scale is not None and not 1 < self.scale <= LARGEST:
             raise ValueError(f"scale must be above 1 and at most {LARGEST}, not {self.scale:g}")
         if any(side < 1 for side in sides):

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nlrn.config import Config
-from nlrn.inference.fused import bytes_per_pixel
+from nlrn.errors import ModelError
+from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import budget
 
 _CPU = torch.device("cpu")
@@ -115,6 +116,13 @@ def make_plan(
     return Plan(height, width, scale, tile_height, tile_width, halo, unit, batch, device, precision, needed)
 
 
+def plan_for(network: FusedNLRN, height: int, width: int, images: int, scale: int = 1) -> Plan:
+    """:func:`make_plan` for a network on its device, in its precision."""
+    return make_plan(
+        network.config, height, width, images=images, scale=scale, device=network.device, precision=network.dtype
+    )
+
+
 def _up(length: int, unit: int) -> int:
     """The next multiple of ``unit``."""
     return -(-length // unit) * unit
@@ -187,6 +195,7 @@ def pieces(
 
     Raises:
         MemoryError: there is not enough for tiles of 16 x 16.
+        ModelError: what the network makes is not finite.
     """
     waiting = deque(plan.tiles())
     if len(waiting) > 1:
@@ -201,6 +210,8 @@ def pieces(
         except (torch.OutOfMemoryError, MemoryError) as error:
             waiting = deque(_halved(waiting, plan.unit, error))
             continue
+        if not torch.isfinite(restored).all():
+            raise ModelError("the network makes numbers that are not finite; its weights are damaged, or too large")
         y, x = _shifted(rows, -seen_rows.start), _shifted(cols, -seen_cols.start)
         larger_y, larger_x, in_y, in_x = (_enlarged(part, plan.scale) for part in (y, x, rows, cols))
         yield Piece(in_y, in_x, restored[..., larger_y, larger_x], given.beside[..., y, x])

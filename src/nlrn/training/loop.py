@@ -55,6 +55,8 @@ def train(config: Config, settings: Settings) -> Outcome:
     Raises:
         ValueError: settings or data that cannot be trained with.
         ModelError: ``settings.init`` is not a model.
+        CheckpointError: the checkpoint there is damaged, or of another network, or one cannot be written.
+        UsageError: another run is at work in ``settings.out``.
         FloatingPointError: the run left its course several times in a row, each time at half the rate.
     """
     started = time.monotonic()
@@ -97,7 +99,7 @@ def train(config: Config, settings: Settings) -> Outcome:
     peaks = [group["lr"] for o in optimizers for group in o.param_groups]
     wrapped, *optimizers = fabric.setup(network, *optimizers)
     average, schedule = Average(network, settings.decay), Schedule(settings, config)
-    run = Run(network, average, optimizers, schedule.steps(0))
+    run = Run(network, average, optimizers, schedule.steps(0), settings)
     checkpoint = settings.out / "checkpoint.pt"
     if checkpoint.exists():
         run.resume(checkpoint)
@@ -108,7 +110,7 @@ def train(config: Config, settings: Settings) -> Outcome:
     minutes_left = settings.minutes
     main = fabric.is_global_zero
     with (
-        Log(settings.out if main else None) as log,
+        Log(settings.out if main else None, first) as log,
         training_bar(settings.iterations, first, show=main) as bar,
     ):
         run.keep()

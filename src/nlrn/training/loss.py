@@ -4,7 +4,6 @@ from torch import Tensor
 
 from nlrn.training.data import Batch
 
-LOSSES = ("squared", "charbonnier")
 # squared error and this squared make the root nearly the absolute error, and smooth at zero
 _SMOOTH = 1e-3
 

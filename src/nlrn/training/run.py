@@ -1,6 +1,8 @@
 """The state of a training run: saved and resumed, and kept in memory to go back to."""
 
+import logging
 from collections import deque
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -8,11 +10,14 @@ from typing import Any
 
 import torch
 
-from nlrn.files import replacing
 from nlrn.network import NLRN
+from nlrn.training import checkpoint
 from nlrn.training.course import Course
+from nlrn.training.settings import Settings
 from nlrn.training.weights import Average
 
+_MAY_CHANGE = ("data", "out", "init", "minutes", "cool", "device", "precision", "devices", "machines", "validate")
+_log = logging.getLogger("nlrn")
 EVERY = 100
 """Iterations between states that are kept in memory."""
 
@@ -23,9 +28,18 @@ class Run:
     Args:
         network, average, optimizers: what learns, the moving average of its weights, and what makes it learn.
         steps: recurrent steps that take part at the start.
+        settings: by which it goes.
     """
 
-    def __init__(self, network: NLRN, average: Average, optimizers: list[torch.optim.Optimizer], steps: int) -> None:
+    def __init__(
+        self,
+        network: NLRN,
+        average: Average,
+        optimizers: list[torch.optim.Optimizer],
+        steps: int,
+        settings: Settings,
+    ) -> None:
+        self.settings = settings
         self.network, self.average, self.optimizers = network, average, optimizers
         self.iteration = 0
         """The next one."""
@@ -55,26 +69,34 @@ class Run:
         self._load(deepcopy(self._kept[0]))
 
     def save(self, path: Path) -> None:
-        """Everything that an exact resume needs; written beside and renamed, so that one is always whole."""
+        """Everything that an exact resume needs.
+
+        Raises:
+            CheckpointError: it cannot be written.
+        """
         state = {
             "config": asdict(self.network.config),
             **self._weights(),
             "iteration": self.iteration,
             "best": self.best,
             "course": self.course.state(),
+            "settings": _deciding(self.settings),
         }
-        with replacing(path) as file:
-            torch.save(state, file)
+        checkpoint.write(path, state)
 
     def resume(self, path: Path) -> None:
         """Put everything back as it was saved.
 
         Raises:
-            ValueError: the checkpoint is of another network.
+            CheckpointError: the checkpoint is damaged, or of another network or run.
         """
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        if state["config"] != asdict(self.network.config):
-            raise ValueError(f"{path} is the checkpoint of another network ({state['config']}); use another --out")
+        state = checkpoint.read(path, self.network, self.optimizers)
+        if state["iteration"] > self.settings.iterations:
+            raise checkpoint.CheckpointError(
+                f"{path} is of iteration {state['iteration']}, and --iterations is {self.settings.iterations}; "
+                "give more of them, or another --out"
+            )
+        _say_what_changed(path, state.get("settings", {}), self.settings)
         self._load(state)
         self.iteration, self.best = int(state["iteration"]), float(state["best"])
         self.course.load(state["course"])
@@ -95,3 +117,22 @@ class Run:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.steps = int(state["steps"])
+
+
+def _deciding(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what a run comes to, as plain values."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(settings).items()
+        if name not in _MAY_CHANGE
+    }
+
+
+def _say_what_changed(path: Path, before: Mapping[str, Any], settings: Settings) -> None:
+    changed = [
+        f"{name} {before[name]} -> {value}"
+        for name, value in _deciding(settings).items()
+        if name in before and before[name] != value
+    ]
+    if changed:
+        _log.warning("%s goes on with other settings: %s", path, ", ".join(changed))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlrn.config import Config
-from nlrn.training.loss import LOSSES
+
+LOSSES = ("squared", "charbonnier")
 
 
 @dataclass(frozen=True)

@@ -184,22 +184,26 @@ class _Answers:
 
     async def view(self, request: Request) -> Response:
         """A picture, or a part of it, as PNG; reduced where it is larger than a screen."""
+        from nlrn.web.views import LONGEST
+
         _, entry = self._entry(request)
         query = numbers_of(request)
         number = whole_number({"page": 0, **query}, "page", 0, 1 << 20)
+        longest = whole_number({"longest": LONGEST, **query}, "longest", 16, LONGEST)
         if query.get("of") == "result":
             if entry.result is None or number >= len(entry.result.pages):
                 raise RefusedError("There is no result any more.", 404)
-            pixels = entry.result.pages[number].pixels
+            pixels, reduction = entry.result.pages[number].pixels, 1
         else:
-            pixels = page_of(entry, number).picture.pixels
+            page = page_of(entry, number)
+            whole = page.picture.pixels, 1
+            pixels, reduction = whole if "width" in query else (page.overview, page.reduction)
         if "width" in query:
             left, top, width, height = region_of(query)
             pixels = pixels[top : top + height, left : left + width]
             if 0 in pixels.shape:
                 raise RefusedError("This part lies outside of the picture.")
-        longest = whole_number({"longest": 2048, **query}, "longest", 16, 2048)
-        return await self._in_thread(partial(as_png, pixels, longest))
+        return await self._in_thread(partial(as_png, pixels, longest, reduction))
 
     async def piece(self, request: Request) -> Response:
         """A part of a picture restored, as PNG; ends with the request."""

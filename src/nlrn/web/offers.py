@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlrn.config import TASKS
+from nlrn.config import SCALES, TASKS
 from nlrn.models.cards import list_models
-from nlrn.web.order import SCALES
 
 if TYPE_CHECKING:
     from nlrn.network import NLRN
 
 _SMALL = 200_000  # parameters
+_GOOD = {"denoise-photo": "For photographs: the coarse grain and the colour blotches of cameras, also saved as JPEG."}
 
 
 def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:
@@ -30,13 +30,13 @@ def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:
 
 def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, Any]) -> dict[str, Any]:
     task = config["task"]
-    colours = "gray" if config["channels"] == 1 and task == "denoise" else "colour"
+    colours = "gray" if config["channels"] == 1 and task == "denoise" and name not in _GOOD else "colour"
     return {
         "name": name,
         "task": task,
         "parameters": parameters,
         "colours": colours,
-        "good": card.get("good_for") or _good_for(task, colours, parameters < _SMALL),
+        "good": card.get("good_for") or _GOOD.get(name) or _good_for(task, colours, parameters < _SMALL),
     }
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nlrn.config import SCALES
 from nlrn.web.refused import RefusedError
 
-SCALES = (2, 3, 4)
 MOST_SIGMA, MOST_STRENGTH = 75.0, 2.0
 
 
@@ -20,7 +20,7 @@ class Order:
     sigma: float | None = None
     """The noise level, where white is 255; None: as estimated."""
     strength: float = 1.0
-    """How much of what the network takes away is taken away, 0 to 2; for denoising."""
+    """How many times as strong the noise is taken to be, 0 to 2; for denoising."""
     scale: int = 2
     """For enlarging."""
     ensemble: bool = False

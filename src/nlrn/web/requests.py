@@ -98,9 +98,9 @@ def format_of(request: Request) -> tuple[str, int | None]:
     return wanted, int(quality)
 
 
-def as_png(pixels: Any, longest: int) -> Response:
-    """Pixels for the screen, and by how much they are reduced."""
+def as_png(pixels: Any, longest: int, reduced: int = 1) -> Response:
+    """Pixels for the screen, and by how much they are reduced: already, and once more."""
     from nlrn.web.views import png, shown
 
     image, factor = shown(pixels, longest)
-    return Response(png(image), media_type="image/png", headers={"X-Reduced": str(factor)})
+    return Response(png(image), media_type="image/png", headers={"X-Reduced": str(factor * reduced)})

@@ -85,16 +85,16 @@ class Result:
         return len(self.pages) == 1 and pixels.dtype.name in depth and alpha_fits and colour_fits and side_fits
 
 
-def command(result: Result) -> str | None:
-    """The words that do the same on the command line, where it can."""
+def command(result: Result) -> str:
+    """The words that do the same on the command line."""
     order = result.order
     words = ["nlrn", "denoise" if order.task == "denoise" else "upscale"]
-    if order.task == "denoise" and order.strength != 1:
-        return None
     if order.task == "sr":
         words += ["--scale", str(order.scale)]
     if order.sigma is not None:
         words += ["--sigma", f"{order.sigma:g}"]
+    if order.strength != 1:
+        words += ["--strength", f"{order.strength:g}"]
     if order.model is not None:
         words += ["--model", order.model]
     if order.ensemble:

@@ -183,7 +183,7 @@ class Studio:
         """Pixels a second that the job of a picture will do, where that was seen before."""
         if entry.opened is None or entry.wanted is None:
             return None
-        return self.loaded().speed(entry.opened, entry.wanted)
+        return self.loaded().speed(entry.wanted, entry.opened.pages[0])
 
     def begin(self) -> tuple[str, Session]:
         """A page was opened.

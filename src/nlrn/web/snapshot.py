@@ -5,9 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from nlrn.web import results
+from nlrn.web.order import Order
 from nlrn.web.sessions import Entry, Session, Studio
 
-_SOON = 0.02  # of the work must be done before its speed tells how long the rest takes
+_SOON = 0.02  # of the work must be done before its own speed tells how long the rest takes
 
 
 def snapshot(session: Session, studio: Studio) -> dict[str, Any]:
@@ -29,6 +30,9 @@ def _picture(entry: Entry, studio: Studio) -> dict[str, Any]:
             "height": page.picture.pixels.shape[0],
             "about": work.describe(page),
             "sigma": round(page.sigma, 2),
+            "level": round(page.level, 2),
+            "serves": studio.loaded().chosen(Order("denoise"), page),
+            "nothing": work.why_nothing(page, Order("denoise")) is not None,
             "found": work.found(page),
             "gray": work.is_gray(page),
         }
@@ -46,12 +50,12 @@ def _work(entry: Entry, studio: Studio) -> dict[str, Any]:
     job, order = entry.job, entry.wanted
     assert job is not None
     assert order is not None
-    share, left = job.share, None
-    if entry.started is None:
-        speed = studio.speed(entry)
-        left = None if speed is None else (studio.restoring.before(job) + job.size) / speed
-    elif share > _SOON:
+    share, speed, left = job.share, studio.speed(entry), None
+    if entry.started is not None and share > _SOON:
         left = (time.monotonic() - entry.started) * (1 - share) / share
+    elif speed is not None:
+        ahead = studio.restoring.before(job) if entry.started is None else 0
+        left = (ahead + job.left) / speed
     state = "waiting" if entry.started is None else "working"
     return {"state": state, "share": round(share, 4), "left": left, "order": asdict(order)}
 

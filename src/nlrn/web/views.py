@@ -21,23 +21,27 @@ def shown(pixels: np.ndarray, longest: int = LONGEST) -> tuple[np.ndarray, int]:
     factor = -(-max(width, height) // longest)
     bands = []
     for top in range(0, height, factor * _ROWS):  # in bands: a large picture is never in memory as a whole
-        band = _on_white(np.asarray(pixels[top : top + factor * _ROWS]))
-        if factor > 1:
-            rows, cols = np.arange(0, band.shape[0], factor), np.arange(0, width, factor)
-            heights, widths = np.diff(rows, append=band.shape[0]), np.diff(cols, append=width)
-            band = np.add.reduceat(np.add.reduceat(band, rows, 0), cols, 1)
-            band /= (heights[:, None] * widths[None, :])[..., None]
-        bands.append(np.floor(band * 255 + 0.5).astype(np.uint8))
+        band = _eight_bit(np.asarray(pixels[top : top + factor * _ROWS]))
+        bands.append(np.asarray(Image.fromarray(band).reduce(factor)) if factor > 1 else band)
     return np.concatenate(bands), factor
 
 
-def _on_white(pixels: np.ndarray) -> np.ndarray:
-    """float32 [h, w, 3] in [0, 1]."""
+def _eight_bit(pixels: np.ndarray) -> np.ndarray:
+    """uint8 [h, w, 3]."""
     deep = pixels[..., None] if pixels.ndim == 2 else pixels
-    values = (deep.astype(np.float32) / np.float32(full_scale(pixels.dtype))).clip(0, 1)
-    if values.shape[2] in (2, 4):
-        values = values[..., :-1] * values[..., -1:] + (1 - values[..., -1:])
-    return values if values.shape[2] == 3 else np.repeat(values, 3, 2)
+    if deep.shape[2] in (2, 4):
+        values = _in_unit(deep)
+        alpha = values[..., -1:]
+        deep = np.floor((values[..., :-1] * alpha + (1 - alpha)) * 255 + 0.5).astype(np.uint8)
+    elif deep.dtype != np.uint8:
+        deep = np.floor(_in_unit(deep) * 255 + 0.5).astype(np.uint8)
+    return deep if deep.shape[2] == 3 else np.repeat(deep, 3, 2)
+
+
+def _in_unit(pixels: np.ndarray) -> np.ndarray:
+    """float32 in [0, 1]."""
+    values: np.ndarray = (pixels.astype(np.float32) / np.float32(full_scale(pixels.dtype))).clip(0, 1)
+    return values
 
 
 def png(pixels: np.ndarray) -> bytes:

@@ -13,21 +13,26 @@ from nlrn import images
 from nlrn.config import TASKS
 from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
+from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.options import Options
 from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
-from nlrn.inference.tiles import make_plan
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
-from nlrn.pixels.arrays import colours_of, full_scale, in_units_of
+from nlrn.pixels.arrays import colours_of, in_units_of
 from nlrn.pixels.levels import estimated_sigma
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
+from nlrn.web.views import shown
 
 Progress = Callable[[int, int], None]
 
 NEGLIGIBLE = 1.0
 """An estimated noise level below this, where white is 255, is left alone by ``nlrn denoise``."""
+
+
+_PIECE = 400_000  # pixels, about, of a piece that a picture is restored in
+_PARTS = 1_000_000  # that a progress is told in
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +42,22 @@ class Page:
     picture: Picture
     """Its pixels lie on the disk."""
     sigma: float
-    """The estimated noise level, where white is 255."""
+    """The noise level as if it were white, where white is 255."""
+    choice: Choice
+    """What the noise is like, and so which model serves."""
+    overview: np.ndarray
+    """The whole as a screen shows it, uint8 [h, w, 3]."""
+    reduction: int
+    """By how much the overview is reduced."""
     number: int = field(default_factory=itertools.count(1).__next__)
     """Another for each page that was ever opened."""
+
+    @property
+    def level(self) -> float:
+        """The noise that was found, where white is 255; 0 where it is none to speak of."""
+        if self.choice.model is None and self.choice.tint is None:
+            return self.sigma if self.sigma >= NEGLIGIBLE else 0.0
+        return 255 * self.choice.levels.luma
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +86,17 @@ class Models:
         self.device = device
         self._tasks = {name: str(card["config"]["task"]) for name, card in list_models().items()}
         self._tasks.update({name: network.config.task for name, network in self._own.items()})
-        self.speeds: dict[tuple[str, bool], float] = {}
-        """Pixels a second, counted in the result, as last measured, by model and whether the picture has colours."""
+        self._speeds: dict[tuple[str, int, bool], float] = {}
 
     def names(self, task: str) -> list[str]:
         """The models for a task."""
         return [name for name, its_task in self._tasks.items() if its_task == task]
 
-    def chosen(self, order: Order, pixels: np.ndarray) -> str:
+    def chosen(self, order: Order, page: Page) -> str:
         """The name of the model that an order means for a picture."""
-        return order.model or TASKS[order.task].defaults[colours_of(pixels)]
+        if order.model is None and order.task == "denoise" and order.sigma is None and page.choice.model:
+            return page.choice.model
+        return order.model or TASKS[order.task].defaults[colours_of(page.picture.pixels)]
 
     def check(self, order: Order) -> None:
         """Raise a RefusedError if the page has no model of the name in an order for its task."""
@@ -94,10 +113,16 @@ class Models:
         model = None if order.model is None else self._own.get(order.model, order.model)
         return Restorer(order.task, Options(model=model, ensemble=order.ensemble, device=self.device))
 
-    def speed(self, opened: Opened, order: Order) -> float | None:
-        """Pixels a second, counted in the result, as last measured for such a picture."""
-        pixels = opened.pages[0].picture.pixels
-        return self.speeds.get((self.chosen(order, pixels), colours_of(pixels) > 1))
+    def measured(self, order: Order, page: Page, count: int, seconds: float) -> None:
+        """So many pixels, counted in the result, took so long."""
+        self._speeds[self._kind(order, page)] = count / max(1e-6, seconds)
+
+    def speed(self, order: Order, page: Page) -> float | None:
+        """Pixels a second, counted in the result, as last measured for such an order and picture."""
+        return self._speeds.get(self._kind(order, page))
+
+    def _kind(self, order: Order, page: Page) -> tuple[str, int, bool]:
+        return self.chosen(order, page), colours_of(page.picture.pixels), order.ensemble
 
 
 def open_picture(path: Path, place: Path) -> Opened:
@@ -118,15 +143,23 @@ def open_picture(path: Path, place: Path) -> Opened:
         picture = pictures.pop(0)  # not all of them in memory twice
         sigma = _estimated(picture.pixels)
         kept = keep(picture.pixels, place / f"page-{len(pages)}.npy")
-        pages.append(Page(replace(picture, pixels=kept), sigma))
+        overview, reduction = shown(kept)
+        overview = keep(overview, place / f"overview-{len(pages)}.npy")
+        choice = choose(deep(picture.pixels))
+        pages.append(Page(replace(picture, pixels=kept), sigma, choice, overview, reduction))
     return Opened(path.name, pages)
 
 
+def deep(pixels: np.ndarray) -> np.ndarray:
+    """[H, W] or [H, W, C] as [H, W, C]."""
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
 def _estimated(pixels: np.ndarray) -> float:
-    deep = pixels[..., None] if pixels.ndim == 2 else pixels
-    if deep.shape[2] in (2, 4) and not deep[..., -1].any():
+    whole = deep(pixels)
+    if whole.shape[2] in (2, 4) and not whole[..., -1].any():
         return 0.0  # there is nothing to be seen
-    return estimated_sigma(deep)
+    return estimated_sigma(whole)
 
 
 def keep(pixels: np.ndarray, path: Path) -> np.ndarray:
@@ -151,36 +184,35 @@ def restore(page: Page, order: Order, models: Models, progress: Progress | None 
     restorer = models.restorer(order)
     if progress is not None:
         progress = _by_steps(restorer, order, pixels, progress)
-    restored = restored_by(restorer, pixels, order, order.sigma, progress)
-    key = models.chosen(order, pixels), colours_of(pixels) > 1
-    models.speeds[key] = restored.shape[0] * restored.shape[1] / max(1e-6, time.perf_counter() - started)
+    restored = restored_by(restorer, pixels, order, progress)
+    models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
     return restored
 
 
 def _by_steps(restorer: Restorer, order: Order, pixels: np.ndarray, progress: Progress) -> Progress:
-    """A progress of pieces, between which the steps of the network are told too: a large piece takes minutes."""
-    network = restorer.network(colours_of(pixels))
-    enlarged = order.scale if order.task == "sr" else 1
-    factor = network.config.factor(enlarged)
-    height, width = (side * enlarged // factor for side in pixels.shape[:2])
-    plan = make_plan(network.config, height, width, scale=factor, device=network.device, precision=network.dtype)
-    planes = 3 if order.task == "denoise" and network.config.channels < colours_of(pixels) else 1
-    runs = planes * (8 if order.ensemble else 1)
-    done, steps = 0, 0
+    """A progress of pieces, between which the steps of the network are told too: a large piece takes minutes.
+
+    How large a piece is and how many steps it takes is guessed until the first is done.
+    """
+    piece, steps = min(1.0, _PIECE / (pixels.shape[0] * pixels.shape[1])), 0
+    before, now = 0.0, 0
+
+    def tell(share: float) -> None:
+        with torch.inference_mode(False):  # another job may load its network in between
+            progress(round(share * _PARTS), _PARTS)
 
     def on_step(step: int, of: int) -> None:
-        nonlocal steps
-        steps += 1
-        piece = plan.tile_height * plan.tile_width * min(1.0, steps / (of * runs))
-        with torch.inference_mode(False):  # another job may load its network in between
-            progress(min(done + int(piece), height * width), height * width)
+        nonlocal now
+        now += 1
+        tell(before + piece * min(1.0, now / (steps or of * (8 if order.ensemble else 1))) * 0.999)
 
-    def on_piece(now: int, total: int) -> None:
-        nonlocal done, steps
-        done, steps = now, 0
-        progress(now, total)
+    def on_piece(done: int, total: int) -> None:
+        nonlocal before, piece, steps, now
+        steps, now = now, 0
+        before, piece = done / total, min(done / total - before, 1 - done / total)
+        tell(before)
 
-    network.on_step = on_step
+    restorer.on_step = on_step
     return on_piece
 
 
@@ -195,20 +227,30 @@ def why_nothing(page: Page, order: Order) -> str | None:
         return "Left as it is: the strength is 0."
     if order.task == "denoise" and order.sigma == 0:
         return "Left as it is: the noise level is 0."
-    if order.task == "denoise" and order.sigma is None and page.sigma < NEGLIGIBLE:
+    if order.task == "denoise" and order.sigma is None and _finds_nothing(page, order):
         return "Left as it is: no noise to speak of was found. Set a noise level by hand to smooth it all the same."
     return None
+
+
+def _finds_nothing(page: Page, order: Order) -> bool:
+    if order.model is None:
+        return page.choice.leaves_alone or page.level == 0
+    return order.model != PHOTO and page.sigma < NEGLIGIBLE
 
 
 def found(page: Page) -> str:
     """A sentence about the noise in a picture."""
     if min(page.picture.pixels.shape[:2]) < 24:
         return "Too small to tell its noise: set the level by hand."
-    if page.sigma < NEGLIGIBLE:
-        return f"Hardly any noise (level {page.sigma:.1f} of 255)."
-    words = ((4, "A little noise"), (12, "Some noise"), (30, "Strong noise"), (75, "Very strong noise"))
-    word = next((word for limit, word in words if page.sigma <= limit), "More noise than the models are made for")
-    return f"{word} (level {page.sigma:.1f} of 255)."
+    level = page.level
+    if level == 0:
+        return f"Hardly any noise (level {min(page.sigma, NEGLIGIBLE):.1f} of 255)."
+    words = ((4, "A little"), (12, "Some"), (30, "Strong"), (75, "Very strong"))
+    word = next((word for limit, word in words if level <= limit), "Very strong")
+    blotches = 255 * page.choice.levels.chroma
+    kind = "grain of a camera" if page.choice.model == PHOTO else "noise"
+    more = f" and blotches of colour ({blotches:.1f})" if blotches >= NEGLIGIBLE else ""
+    return f"{word} {kind} (level {level:.1f} of 255){more}."
 
 
 def describe(page: Page) -> str:
@@ -219,38 +261,27 @@ def describe(page: Page) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]} pixels, {depth} {kind}, {page.picture.metadata.format}"
 
 
-def blended(original: np.ndarray, restored: np.ndarray, strength: float) -> np.ndarray:
-    """A picture restored only in part (strength below 1), or beyond what the network gave (above 1)."""
-    if strength == 1 or restored is original:
-        return restored
-    out = np.empty_like(restored)
-    full = full_scale(original.dtype)
-    for row in range(0, len(out), 256):  # float copies of a large picture would need four times its memory
-        rows = slice(row, row + 256)
-        before = original[rows].astype(np.float32)
-        mixed = before + np.float32(strength) * (restored[rows].astype(np.float32) - before)
-        out[rows] = mixed if original.dtype.kind == "f" else np.floor(mixed.clip(0, full) + 0.5)
-    return out
-
-
 def restored_by(
-    restorer: Restorer, pixels: np.ndarray, order: Order, sigma: float | None, progress: Progress | None
+    restorer: Restorer,
+    pixels: np.ndarray,
+    order: Order,
+    progress: Progress | None = None,
+    choice: Choice | None = None,
 ) -> np.ndarray:
     """[H, W] or [H, W, C] restored, to as many axes.
 
     Args:
-        sigma: the noise level where white is 255; estimated where None.
+        choice: what was found in the picture of which this is a part.
 
     Raises:
         RefusedError: the order cannot be carried out.
     """
-    deep = pixels[..., None] if pixels.ndim == 2 else pixels
     try:
         if order.task == "sr":
-            restored = restorer.upscale(deep, Size(order.scale), progress)
+            restored = restorer.upscale(deep(pixels), Size(order.scale), progress)
         else:
-            restored = restorer.denoise(deep, in_units_of(pixels.dtype, sigma), progress)
-            restored = blended(deep, restored, order.strength)
+            sigma = in_units_of(pixels.dtype, order.sigma)
+            restored = restorer.denoise(deep(pixels), sigma, progress, strength=order.strength, choice=choice)
     except (ValueError, UserError) as error:
         raise RefusedError(sentence(error), 422) from None
     return restored[..., 0] if pixels.ndim == 2 else restored

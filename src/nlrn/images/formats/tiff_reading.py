@@ -1,7 +1,6 @@
 """Reading TIFF: tifffile, then Pillow for what it has no decoder for, and OpenCV for what is deeper than 8 bits."""
 
 import io
-import logging
 import struct
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,13 +17,11 @@ from nlrn.images.formats.record import Source
 from nlrn.images.limits import MAX_PAGES, check_pages
 from nlrn.images.picture import ImageFileError, Metadata, Picture, mode_of
 
-# Where no log is set up, tifffile's remarks on odd tags would be printed.
-logging.getLogger("tifffile").addHandler(logging.NullHandler())
-
 Array = npt.NDArray[np.generic]
 
 # The most that a byte can stand for with no compression, LZW and deflate (which has two numbers).
 _LARGEST_RATIO = {1: 1, 5: 4096, 8: 1100, 32946: 1100}
+_PREDICTED = (5, 8, 32946)  # LZW and deflate: for these OpenCV knows what a predictor is
 _GRAY, _RGB, _PALETTE, _SEPARATED = (0, 1), 2, 3, 5  # photometric interpretations; 0 is gray with white at zero
 _ASSOCIATED, _UNASSOCIATED = 1, 2
 
@@ -62,7 +59,7 @@ def read(source: Source) -> list[Picture]:
         found: list[Picture] = []
         for number, page in pages.items():
             pixels, mode = decoder.pixels(page, number)
-            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode)
+            metadata = replace(tiff_tags.metadata_of(page, data), mode=mode, pages=len(pages))
             found += _parted(pixels, metadata, page) if source.several else [_whole(pixels, metadata, page, name)]
         return found
 
@@ -81,11 +78,23 @@ class _Decoder:
             return self._by_pillow(number)
         try:
             stored: Array = page.asarray()
-        # no decoder for its compression or packing
-        except (KeyError, ValueError, NotImplementedError, ModuleNotFoundError):
-            if shallow:
-                return self._by_pillow(number)
-            stored = self._by_opencv(page, number)
+        except (KeyError, ValueError, NotImplementedError, ImportError) as error:
+            if isinstance(error, ValueError) and _has_decoder(page):
+                raise  # it is damaged
+            planes_apart = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1
+            refusal = (
+                f"{self.name} is compressed by {tifffile.COMPRESSION(page.compression).name} at {page.bitspersample} "
+                "bits: install nlrn[tiff] to read it."
+            )
+            try:
+                if shallow and not (planes_apart and page.samplesperpixel == 2):
+                    return self._by_pillow(number)
+                predicted = page.predictor == 1 or int(page.compression) in _PREDICTED
+                if shallow or planes_apart or not predicted:
+                    raise ImageFileError(refusal)  # which the others take for something else, and say nothing
+                stored = self._by_opencv(page, number)
+            except (OSError, ValueError, KeyError, SyntaxError):
+                raise ImageFileError(refusal) from None
         else:
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
                 stored = np.moveaxis(stored, 0, -1)
@@ -111,19 +120,16 @@ class _Decoder:
         return pillow.pixels_of(self._image), self._image.mode
 
     def _by_opencv(self, page: tifffile.TiffPage, number: int) -> Array:
-        kind = tifffile.COMPRESSION(page.compression).name
-        refusal = f"{kind} compression of {page.bitspersample} bits needs the package imagecodecs"
-        try:
-            pixels = opencv.decoded(self.data, number)
-        except ValueError:
-            raise ValueError(refusal) from None
-        if pixels.dtype != page.dtype:
-            raise ValueError(refusal)
-        if page.bitspersample < 16:
-            pixels = np.asarray(pixels, np.uint16) >> (16 - page.bitspersample)
-        if page.samplesperpixel != (1 if pixels.ndim == 2 else pixels.shape[2]):
-            raise ValueError("compressed gray with alpha needs the package imagecodecs")
-        return pixels
+        """ValueError where it has no decoder either."""
+        pixels = opencv.decoded(self.data, number)
+        if pixels.dtype != page.dtype or page.samplesperpixel != (1 if pixels.ndim == 2 else pixels.shape[2]):
+            raise ValueError("it is decoded to something else")
+        return np.asarray(pixels, np.uint16) >> (16 - page.bitspersample) if page.bitspersample < 16 else pixels
+
+
+def _has_decoder(page: tifffile.TiffPage) -> bool:
+    """Whether tifffile has all that it takes for a page."""
+    return page.compression in tifffile.TIFF.DECOMPRESSORS and page.predictor in tifffile.TIFF.UNPREDICTORS
 
 
 def _planes_of_one_directory(file: tifffile.TiffFile, source: Source, pages: int) -> list[Picture] | None:
@@ -150,7 +156,7 @@ def _planes_of_one_directory(file: tifffile.TiffFile, source: Source, pages: int
     planes = series.asarray().reshape(count, *page.shape)
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and page.samplesperpixel > 1:
         planes = np.moveaxis(planes, 1, -1)
-    first = tiff_tags.metadata_of(page, source.data)
+    first = replace(tiff_tags.metadata_of(page, source.data), pages=count)
     others = replace(first, tags=(), exif=None)
     found: list[Picture] = []
     for number, plane in enumerate(planes):

@@ -1,7 +1,9 @@
 """What the tags of a TIFF say besides the pixels."""
 
 import json
+import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nlrn.images import exif, photoshop, xmp
@@ -10,6 +12,9 @@ from nlrn.images.picture import Metadata, TiffTag
 
 if TYPE_CHECKING:
     import tifffile
+
+# Where no log is set up, tifffile's remarks on odd tags would be printed.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 DESCRIPTION = 270
 IJ_METADATA = 50839
@@ -22,7 +27,9 @@ _CENTIMETRE, _NO_UNIT = 3, 1
 # names, description, camera, program, date, people, rights, captions, rating, position.
 DESCRIPTIVE = frozenset(
     {
-        *(269, DESCRIPTION, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432),
+        *(269, DESCRIPTION, 271, 272, 285, 286, 287, 297, 305, 306, 315, 316, 18246, 18249, 33432),
+        # exposure, as TIFF/EP has it here and not in a folder
+        *(33434, 33437, 34850, 34855, 36867, *range(37377, 37387)),
         *(40091, 40092, 40093, 40094, 40095, *FOLDERS),
     }
 )
@@ -102,19 +109,40 @@ def description_of_size(
     return re.sub(r"(\sPhysicalSize([XY])=[\"'])([0-9.eE+-]+)([\"'])", physical, told)
 
 
+def still_described(metadata: Metadata, shape: tuple[int, ...], pages: int) -> Metadata:
+    """The metadata less a program's description that is not one of a file of so many pages of that shape.
+
+    Programs would look for planes that are not there, and fail to open the file at all.
+    """
+    caption = next((tag.value for tag in metadata.tags if tag.code == DESCRIPTION), "")
+    told = metadata.pages == pages
+    if told and caption.startswith('{"shape":'):
+        told = _shape_in(caption)[-len(shape) :] == list(shape)
+    if told or not caption:
+        return metadata
+    return replace(metadata, tags=tuple(tag for tag in metadata.tags if tag.code not in (DESCRIPTION, IJ_METADATA)))
+
+
+def _shape_in(description: str) -> list[int]:
+    """The shape in tifffile's JSON; empty where there is none."""
+    try:
+        return [int(side) for side in json.loads(description)["shape"]]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
 def _shaped(description: str, old: tuple[int, int], new: tuple[int, int]) -> str:
     """tifffile's JSON, whose shape has height and width somewhere."""
-    try:
-        told = json.loads(description)
-        shape = [int(side) for side in told["shape"]]
-    except (ValueError, TypeError, KeyError):
+    shape = _shape_in(description)
+    if not shape:
         return description
     for place in reversed(range(len(shape) - 1)):
         if (shape[place], shape[place + 1]) == old:
             shape[place : place + 2] = new
             break
     # the planes that lay behind one directory have one each now
-    return json.dumps({**{key: value for key, value in told.items() if key != "truncated"}, "shape": shape})
+    told = {key: value for key, value in json.loads(description).items() if key != "truncated"}
+    return json.dumps({**told, "shape": shape})
 
 
 def _resolution(x: Any, y: Any) -> tuple[float, float] | None:

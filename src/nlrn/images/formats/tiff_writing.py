@@ -23,7 +23,9 @@ _MAX_CLASSIC = 2**32 - 2**25
 """Bytes of pixels above which the file is a big TIFF: the classic one ends at 4 GiB."""
 
 _STRIP_BYTES = 2**20
-_BYTE, _ASCII, _SHORT, _UNDEFINED = 1, 2, 3, 7
+# Width, height, bits, compression, kind, where the pixel is (in the head of the file), and how it is cut into strips.
+_ONE_PIXEL = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 4, 277: 1, 278: 1, 279: 1}
+_BYTE, _ASCII, _SHORT, _LONG, _UNDEFINED = 1, 2, 3, 4, 7
 _NO_UNIT, _INCH = 1, 2
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
 
@@ -45,10 +47,11 @@ def encode(pages: Sequence[Picture]) -> bytes:
         out, bigtiff=form.big, byteorder=form.order if not head else None, append=bool(head)
     ) as writer:
         for (pixels, metadata, extra), tags in zip(joined, described, strict=True):
+            metadata = tiff_tags.still_described(metadata, pixels.shape, len(joined))
             _write_page(writer, pixels, metadata, extra, tags, form)
     data = bytearray(out.getvalue())
     if head:
-        # the first directory is that of the first page, and no longer the empty one
+        # the first directory is that of the first page, and no longer that of one pixel
         link = len(head) - form.room
         struct.pack_into(form.place, data, form.first, struct.unpack_from(form.place, data, link)[0])
         _name_folders(data, form, len(joined))
@@ -74,7 +77,7 @@ def _joined(pages: Sequence[Picture]) -> list[tuple[npt.NDArray[np.generic], Met
 def _head(blocks: Sequence[bytes | None], form: Layout) -> tuple[bytes, list[list[ExtraTag]]]:
     """The start of the file with all that EXIF blocks hold, and the tags of each page that point into it.
 
-    The start ends with a directory of one entry, as tifffile appends to none that is empty.
+    The start ends with the directory of a picture of one pixel, as tifffile appends to no file without pictures.
     """
     if not any(blocks):
         return b"", [[] for _ in blocks]
@@ -113,8 +116,11 @@ def _head(blocks: Sequence[bytes | None], form: Layout) -> tuple[bytes, list[lis
         )
     out += b"\0" * (len(out) % 2)
     struct.pack_into(form.place, out, form.first, len(out))
-    out += struct.pack(form.count, 1) + struct.pack(form.order + "HH", 254, 4) + struct.pack(form.place, 1)
-    out += bytes(form.room) + bytes(form.room)
+    out += struct.pack(form.count, len(_ONE_PIXEL))
+    for tag, value in _ONE_PIXEL.items():
+        out += struct.pack(form.order + "HH", tag, _LONG) + struct.pack(form.place, 1)
+        out += struct.pack(form.order + "I", value).ljust(form.room, b"\0")
+    out += bytes(form.room)
     return bytes(out), tags
 
 

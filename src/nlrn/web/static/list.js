@@ -1,7 +1,7 @@
 // The list of pictures, each with its state.
 
 import { address } from "./api.js";
-import { left } from "./words.js";
+import { left, percent } from "./words.js";
 
 /** Keeps the elements of `list` in step with the pictures. */
 export class List {
@@ -67,8 +67,8 @@ export function stateOf(picture, isStale) {
   if (picture.state === "opening") return ["", "being read", null];
   if (picture.work?.state === "waiting") return ["", "waiting", 0];
   if (picture.work) {
-    const percent = `${Math.round(picture.work.share * 100)} %`;
-    return ["", [percent, left(picture.work.left)].filter(Boolean).join(", "), picture.work.share];
+    const { share } = picture.work;
+    return ["", [percent(share), left(picture.work.left)].filter(Boolean).join(", "), share];
   }
   if (picture.failed) return ["wrong", picture.failed, null];
   if (picture.result) return isStale(picture) ? ["stale", "done, with other settings", null] : ["done", "done", null];

@@ -115,7 +115,7 @@ function render() {
   settings.setPage(page);
   byId("picture-name").textContent = one?.name ?? "No picture";
   byId("go").disabled = one?.state !== "ready";
-  const noisy = settings.task === "sr" && page?.sigma > 4 ? " Remove it first, or it is enlarged too." : "";
+  const noisy = settings.task === "sr" && page?.level > 4 ? " Remove it first, or it is enlarged too." : "";
   byId("found").textContent = page ? `${page.found}${noisy} ${page.about}.` : "";
   renderPaging(one);
   renderAct(one);

@@ -22,9 +22,8 @@ export class Preview {
 
   clear() {
     this.stop();
-    this.key = this.network = this.place = null;
+    this.key = this.place = null;
     this.pieces = [];
-    this.known = [];
     this.older = []; // of other settings, shown below the new ones only until these have come
   }
 
@@ -32,30 +31,24 @@ export class Preview {
   async look(picture, page, order, model, seen, size) {
     this.stop();
     const key = JSON.stringify([picture, page, order]);
-    const network = JSON.stringify([picture, page, { ...order, strength: 1 }]);
-    let known = []; // another strength of these is there at once: the network need not run
     if (key !== this.key) {
       const place = JSON.stringify([picture, page, order.task, order.scale]);
-      if (network === this.network) known = this.pieces.length ? this.pieces : this.known;
       this.older = place === this.place ? [...this.older, ...this.pieces].slice(-MOST_PIECES) : [];
-      [this.key, this.network, this.place, this.pieces] = [key, network, place, []];
+      [this.key, this.place, this.pieces] = [key, place, []];
     }
-    this.known = known;
     if (!seen.width || !seen.height) return;
     const abort = this.abort = new AbortController();
     const began = performance.now();
     let index = this.side.get(model) ?? 2;
     this.#tell("working");
     const missing = () => outwards(seen, SIDES[index], size).filter((box) => !this.pieces.some((piece) => covers(piece, box)));
-    let boxes = known.length ? known.map(({ left, top, width, height }) => ({ left, top, width, height })) : missing();
-    boxes = boxes.filter((box) => overlap(box, seen));
+    let boxes = missing();
     while (boxes.length) {
       if (performance.now() - began > MOST_SECONDS * 1000) {
         this.#tell("part");
         return;
       }
       const box = boxes.shift();
-      const isKnown = known.length > 0;
       const asked = performance.now();
       let found;
       try {
@@ -68,12 +61,7 @@ export class Preview {
       if (abort.signal.aborted) return;
       const seconds = (performance.now() - asked) / 1000;
       this.pieces = [...this.pieces.slice(-MOST_PIECES), { ...box, bitmap: found.bitmap, scale: found.bitmap.width / box.width }];
-      if (!boxes.length && isKnown) {
-        known = [];
-        boxes = missing();
-      }
       this.#tell(boxes.length ? "working" : "done");
-      if (isKnown) continue;
       const whole = box.width === SIDES[index] && box.height === SIDES[index];
       const better = seconds > LONG ? index - 1 : whole && seconds * 3 < LONG ? index + 1 : index;
       if (better !== index && SIDES[better]) {
@@ -93,9 +81,6 @@ export class Preview {
 
 const covers = (a, b) =>
   a.left <= b.left && a.top <= b.top && a.left + a.width >= b.left + b.width && a.top + a.height >= b.top + b.height;
-
-const overlap = (a, b) =>
-  a.left < b.left + b.width && b.left < a.left + a.width && a.top < b.top + b.height && b.top < a.top + a.height;
 
 /** The squares of a grid that are seen in a picture of that size, the one in the middle first. */
 function outwards(seen, side, size) {

@@ -1,6 +1,6 @@
 // What the page says in words, of the work and of what is seen.
 
-import { duration, left } from "./words.js";
+import { duration, left, percent } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -20,7 +20,7 @@ export function work(now) {
   const waits = now.state === "waiting";
   if (waits) byId("bar").removeAttribute("value");
   else byId("bar").value = now.share;
-  const state = waits ? "waiting for its turn" : `${Math.round(now.share * 100)} %`;
+  const state = waits ? "waiting for its turn" : percent(now.share);
   byId("bar-said").textContent = [state, left(now.left)].filter(Boolean).join(", ");
   result("");
 }
@@ -41,7 +41,8 @@ export function became(one, isStale, settings) {
 /** Whether an order leaves a picture as it is. */
 export function changesNothing({ order, size }) {
   if (order.task !== "denoise") return false;
-  return order.strength === 0 || order.sigma === 0 || (order.sigma === null && size.sigma < 1);
+  if (order.sigma !== null || order.strength === 0) return order.strength === 0 || order.sigma === 0;
+  return order.model === null ? size.nothing : order.model !== "denoise-photo" && size.sigma < 1;
 }
 
 /** What is seen. `now`: the picture, its page and the order; null without one. */

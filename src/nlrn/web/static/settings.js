@@ -41,6 +41,7 @@ export class Settings {
 
   /** The model that works on the picture that is looked at. */
   model(order = this.order()) {
+    if (order.model === null && order.task === "denoise" && order.sigma === null && this.page) return this.page.serves;
     return order.model ?? this.about?.defaults[order.task][this.page?.gray ? "gray" : "colour"];
   }
 
@@ -59,7 +60,7 @@ export class Settings {
   #say() {
     byId("strength-said").textContent = `${byId("strength").value} %`;
     byId("strength").setAttribute("aria-valuetext", `${byId("strength").value} percent`);
-    const estimated = byId("estimated").checked ? this.page?.sigma ?? 0 : null;
+    const estimated = byId("estimated").checked ? this.page?.level ?? 0 : null;
     if (estimated !== null) byId("sigma").value = estimated;
     byId("sigma-said").textContent = `${(estimated ?? Number(byId("sigma").value)).toFixed(1)} of 255`;
     byId("go").textContent = this.task === "denoise" ? "Remove noise" : "Enlarge";

@@ -12,6 +12,10 @@ export function left(seconds) {
   return seconds === null ? "" : `about ${duration(seconds)} left`;
 }
 
+export function percent(share) {
+  return `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+}
+
 export function count(number, one, many = `${one}s`) {
   return `${number} ${number === 1 ? one : many}`;
 }
