@@ -13,7 +13,7 @@ from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 1.25  # grey levels of 255: what clean pictures are given too
+_NEGLIGIBLE = 2.5  # luma and chroma together, in grey levels of 255: what clean pictures are given too
 _STRONGEST = Levels(30 / 255, 25 / 255)
 _log = logging.getLogger("nlrn")
 
@@ -60,7 +60,7 @@ def choose(pixels: np.ndarray, strength: float, *, photo: bool = False) -> Choic
         _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
         return Choice(None, Levels(strength * sigma, 0.0), tint)
     luma, chroma = noise.luma / white * 255, 0.0 if tint is not None else noise.chroma / white * 255
-    if max(luma, chroma) < _NEGLIGIBLE and not photo:
+    if luma + chroma < _NEGLIGIBLE and not photo:
         _log.info("no noise to speak of: left as it is")
         return Choice(PHOTO)
     blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nlrn.pixels.arrays import AnyImage, for_any, full_scale
+from nlrn.pixels.noise import estimate_sigma
 from nlrn.pixels.noise_features import noise_features
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
-_FLOOR = 0.3  # grey levels below which levels of noise are hardly told apart
-# what the levels of real photographs are, over those that the networks say: medians over PolyU_dev
-_LUMA, _CHROMA = 1.0, 1.0
+_FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,18 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
     if features is None:
         return None
     luma, chroma, white = _read(features)
+    if white > 0:
+        # patches tell white noise more exactly, and that there is none in a page of small letters
+        luma, *chromas = (estimate_sigma(plane) / full * 255 for plane in _opponent(colours))
+        chroma = float(np.mean(np.square(chromas)) ** 0.5)
     unit = full / 255
-    return Noise(luma * _LUMA * unit, chroma * _CHROMA * unit if pixels.shape[2] > 2 else 0.0, white > 0)
+    return Noise(luma * unit, chroma * unit if pixels.shape[2] > 2 else 0.0, white > 0)
+
+
+def _opponent(rgb: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.float32], ...]:
+    red, green, blue = np.moveaxis(rgb.astype(np.float32), 2, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma, 0.564 * (blue - luma), 0.713 * (red - luma)
 
 
 def _read(features: npt.NDArray[np.float32]) -> tuple[float, float, float]:
@@ -84,7 +93,7 @@ def _read(features: npt.NDArray[np.float32]) -> tuple[float, float, float]:
         x = weights[layer] @ x + weights[layer + "_bias"][..., None]
         x = x / (1 + np.exp(-x.clip(-50, 50)))
     luma, chroma, white = (weights["third"] @ x + weights["third_bias"][..., None]).mean(0)[:, 0].tolist()
-    return max(0.0, np.exp(luma) - _FLOOR), max(0.0, np.exp(chroma) - _FLOOR), white
+    return max(0.0, float(np.exp(luma)) - _FLOOR), max(0.0, float(np.exp(chroma)) - _FLOOR), white
 
 
 @lru_cache(maxsize=1)
