@@ -13,7 +13,7 @@ from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 2.5  # luma and chroma together, in grey levels of 255: what clean pictures are given too
+_NEGLIGIBLE = 2.0  # luma and chroma together, in grey levels of 255: what clean pictures are given too
 _STRONGEST = Levels(30 / 255, 25 / 255)
 _log = logging.getLogger("nlrn")
 
