@@ -1,7 +1,7 @@
 """Builds the kernels of the correlation, one library for each instruction set; the program chooses when it runs.
 
-They are plain C++ behind five C functions, without Python or PyTorch in them. Where one does not compile (no compiler,
-another processor, a compiler without vectors of its own kind such as Microsoft's) the package works without it.
+They are plain C++ behind a few C functions, without Python or PyTorch in them. Where one does not compile (no
+compiler, another processor, a compiler without vectors of its own kind such as Microsoft's) the package does without.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ from setuptools import Extension, setup
 
 AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"]
 OPTIONS = {
+    "amxbf16": [*AVX512, "-mavx512bf16", "-mavx512vbmi", "-mf16c"],
     "avx512bf16": [*AVX512, "-mavx512bf16"],
     "avx512": AVX512,
     "avx2": ["-mavx2", "-mfma"],

@@ -16,6 +16,8 @@ html_static_path: list[str] = []
 exclude_patterns = ["_build", "_made", "results.md"]  # what is made is included in other pages
 myst_heading_anchors = 3
 
+man_pages = [("command-line", "nlrn", "denoise and upscale images", "", 1)]
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True

@@ -10,37 +10,7 @@
 
 #include "backward.h"
 #include "forward.h"
-
-#if defined(_WIN32)
-#define EXPORT extern "C" __declspec(dllexport)
-#else
-#define EXPORT extern "C" __attribute__((visibility("default")))
-#endif
-
-namespace {
-
-// Runs work(worker, i) for i = 0 .. count - 1 on the threads, of which each has one worker. False: out of memory.
-template <class Worker, class Work>
-bool in_parallel(const Shape& s, int64_t count, int threads, Work work) {
-    bool failed = false;
-#pragma omp parallel num_threads(static_cast<int>(std::min<int64_t>(threads, count))) if (count > 1 && threads > 1)
-    {
-        FlushDenormals flush;
-        std::unique_ptr<Worker> worker;
-        try {
-            worker.reset(new Worker(s));
-        } catch (const std::bad_alloc&) {
-#pragma omp atomic write
-            failed = true;
-        }
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < count; i++)
-            if (worker) work(*worker, i);
-    }
-    return !failed;
-}
-
-}  // namespace
+#include "parallel.h"
 
 namespace {
 
@@ -64,8 +34,8 @@ int forward(const Shape& s, const Split& parts, const Layout* layout, const floa
                                    {lse + b * pixels, 1, s.W}};
         for (int64_t part = 0; part < parts.parts; part++) {
             const int64_t first = layout ? b * layout->count + layout->of(part, band) : 0;
-            forward.run(Band(s, band), parts[part], parts[part + 1], images, Logs(const_cast<void*>(before), half, first),
-                        Logs(after, half, first));
+            forward.run(Band(s, band), parts[part], parts[part + 1], images,
+                        Logs(const_cast<void*>(before), half, first), Logs(after, half, first));
         }
     });
 }

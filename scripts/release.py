@@ -12,9 +12,8 @@ from pathlib import Path
 
 import torch
 
-from nlrn import models
+from nlrn import NLRN, models
 from nlrn.models import cards
-from nlrn.network import NLRN
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden.json"
@@ -35,7 +34,7 @@ def sample(height: int = 40, width: int = 48) -> torch.Tensor:
 def pinned(network: NLRN) -> list[float]:
     """What a model makes of the sample, at some pixels."""
     with torch.inference_mode():
-        restored = network(sample().expand(1, network.config.channels, -1, -1), 25 / 255)
+        restored = network(sample().expand(1, network.config.channels, -1, -1), 25 / 255, scale=2)
     return [round(float(v), 6) for v in restored.flatten()[::97]]
 
 

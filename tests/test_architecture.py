@@ -41,7 +41,9 @@ def test_the_house_does_not_grow_doors_unseen(rooms) -> None:
 def test_every_room_is_on_the_map(rooms) -> None:
     told = (ROOT / "ARCHITECTURE.md").read_text()
     unseen = {"__init__", "__main__", "scripts"}
-    missing = [name for name in rooms if name not in unseen and f"`{name}/`" not in told and f"`{name}.py`" not in told]
+    missing = [
+        name for name in rooms if name not in unseen and f"`{name}/`" not in told and f"`{name}.py`" not in told
+    ]
     assert missing == []
 
 

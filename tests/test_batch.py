@@ -94,7 +94,9 @@ def test_layouts_that_would_lose_something_are_refused(folder: Path, tmp_path: P
     with pytest.raises(UsageError, match="overwritten"):
         plan_jobs([folder], None)
     with pytest.raises(UsageError, match="both become"):
-        plan_jobs([folder / "a.png", folder / "." / "a.png"], tmp_path / "out")
+        plan_jobs(
+            [folder / "a.png", folder / "sub" / ".." / "sub" / "b.png", folder / "twin" / "a.png"], tmp_path / "out"
+        )
     with pytest.raises(UsageError, match="no image files"):
         plan_jobs([tmp_path / "none"], tmp_path / "out")
     with pytest.raises(UsageError, match="slash"):

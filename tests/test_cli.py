@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -163,8 +165,9 @@ def test_bench_compares_the_forms(tmp_path: Path, capsys) -> None:
     assert main(["bench", "correlation", *arguments, "--json", str(tmp_path / "bench.json")]) == 0
     assert "us/pixel" in capsys.readouterr().out
     results = json.loads((tmp_path / "bench.json").read_text())
-    assert {"torch", "sdpa"} <= {row["form"] for row in results["fp32"]["rows"]}
-    assert {"torch", "eager", "sdpa"} <= {row["form"] for row in results["bf16"]["rows"]}
+    forms = {found["precision"]: {row["form"] for row in found["rows"]} for found in results["configurations"]}
+    assert {"torch", "sdpa"} <= forms["fp32"]
+    assert {"torch", "eager", "sdpa"} <= forms["bf16"]
 
 
 def test_help_lists_every_setting_of_training(capsys) -> None:
@@ -173,3 +176,35 @@ def test_help_lists_every_setting_of_training(capsys) -> None:
     assert stopped.value.code == 0
     said = capsys.readouterr().out
     assert all(flag in said for flag in ("--steps", "--window", "--data", "--iterations", "--no-propagate"))
+
+
+def modules_of(arguments: list[str]) -> set[str]:
+    """What a command has loaded when it is done."""
+    code = f"import sys; from nlrn.cli import main\ntry: main({arguments!r})\nfinally: print('\\n', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["models", "--json"], ["--help"], ["denoise", "--help"]])
+def test_looking_around_does_not_wait_for_torch(arguments: list[str]) -> None:
+    assert not modules_of(arguments) & {"torch", "numpy", "PIL", "cv2", "tifffile"}
+
+
+def test_completion_does_not_wait_for_torch() -> None:
+    pytest.importorskip("shtab")
+    assert not modules_of(["completion", "bash"]) & {"torch", "numpy", "rich"}
+
+
+def test_restoring_loads_no_compiler_and_nothing_of_training(photo: Path, tmp_path: Path) -> None:
+    loaded = modules_of(["denoise", str(photo), "-o", str(tmp_path / "out.png")])
+    assert "torch" in loaded
+    assert not loaded & {
+        "torch._dynamo",
+        "torch._inductor",
+        "lightning_fabric",
+        "matplotlib",
+        "rich",
+        "ray",
+        "skimage",
+    }

@@ -16,7 +16,7 @@ import pytest
 
 from nlrn import images
 from nlrn.batch import Done, Recipe, UsageError, Watch, run
-from nlrn.batch.recipe import Restorer
+from nlrn.batch.recipe import PreparedRecipe, Restored
 
 RECIPE = Recipe("denoise", sigma=25, device="cpu")
 
@@ -59,10 +59,10 @@ def two_processors(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
 class Deadly(Recipe):
     """Its worker dies at an image that begins with 7, as by one that takes all the memory."""
 
-    def load(self) -> Restorer:
+    def load(self) -> PreparedRecipe:
         restorer = super().load()
 
-        def restored(pages: list[images.Picture], progress: Callable[[int, int], None]) -> list[images.Picture]:
+        def restored(pages: list[images.Picture], progress: Callable[[int, int], None]) -> Restored:
             if pages[0].pixels[0, 0] == 7:
                 os.kill(os.getpid(), signal.SIGKILL)
             return restorer(pages, progress)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nlrn.pixels.color import Planes, fill_transparent
+from nlrn.pixels.color import Planes, filled
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -40,14 +40,14 @@ def test_transparent_pixels_take_the_colour_beside_them(dtype: type) -> None:
     full = 1 if dtype is np.float32 else np.iinfo(dtype).max
     image = np.zeros((8, 12, 4), dtype)
     image[:, :6] = full  # opaque white on the left, transparent black on the right
-    filled = fill_transparent(image)
-    assert filled.dtype == dtype
-    assert (filled[:, :10] == full).all()
-    assert (filled[:, 10:] == 0).all()
+    shown = filled(image[..., :-1], image[..., -1] > 0)
+    assert shown.dtype == dtype
+    assert (shown[:, :10] == full).all()
+    assert (shown[:, 10:] == 0).all()
 
 
 def test_opaque_pixels_are_never_touched() -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (20, 20, 2), dtype=np.uint8)
     known = image[..., 1] > 0
-    np.testing.assert_array_equal(fill_transparent(image)[known], image[..., :1][known])
+    np.testing.assert_array_equal(filled(image[..., :1], known)[known], image[..., :1][known])

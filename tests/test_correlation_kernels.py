@@ -1,8 +1,10 @@
 """Every implementation that this machine can run, against the definition; and the operator around the kernels."""
 
+import dataclasses
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -11,6 +13,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from nlrn import correlation
 from nlrn.correlation import (
@@ -24,11 +28,18 @@ from nlrn.correlation import (
     selftest,
 )
 from nlrn.correlation.attention import tiled_attention
-from nlrn.network import NonLocalBlock
+from nlrn.network import NLRN, Config, NonLocalBlock
 
 KERNELS = [name for name in correlation.available() if name in kernels.KERNELS]
 NONE = [pytest.param("none", marks=pytest.mark.skip("not built"))]
-each_kernel = pytest.mark.parametrize("kernel", KERNELS or NONE)
+
+
+def or_skipped(kernel: str):
+    why = dispatch.obstacle(kernel)
+    return kernel if why is None else pytest.param(kernel, marks=pytest.mark.skip(f"no {kernel}: {why}"))
+
+
+each_kernel = pytest.mark.parametrize("kernel", list(map(or_skipped, kernels.KERNELS)))
 # what lies around the kernels is the same for all that multiply the same type
 SOME = list({kernels.KERNELS[name].dtype: name for name in reversed(KERNELS)}.values())
 one_kernel = pytest.mark.parametrize("kernel", SOME or NONE)
@@ -41,6 +52,14 @@ NAMES = ["value", "dq", "dk", "dv"]
 def forced(kernel):
     with mock.patch.dict(os.environ, {dispatch.VARIABLE: kernel}):
         yield kernel
+
+
+@pytest.fixture
+def mapped(forced):
+    """A kernel that goes by way of a map of logits from the third step on."""
+    some = {forced: dataclasses.replace(kernels.KERNELS[forced], concatenated=2)}
+    with mock.patch.dict(kernels.KERNELS, some):
+        yield forced
 
 
 def random_inputs(kernel: str, B: int, D: int, M: int, H: int, W: int, scale: float = 1.0) -> list[Tensor]:
@@ -152,12 +171,12 @@ def by_concatenation(steps: list[list[Tensor]], window: int) -> list[Tensor]:
         ((2, 5, 3, 1, 1), 3),
     ],
 )
-def test_a_map_of_logits_is_the_sum_of_all_steps(forced, sizes, window):
+def test_a_map_of_logits_is_the_sum_of_all_steps(mapped, sizes, window):
     B, D, M, H, W = sizes
     inputs = [
         x.detach().requires_grad_()
         for t in range(4)
-        for x in random_inputs(forced, B, D, M, H, W, scale=0.3 + 0.1 * t)
+        for x in random_inputs(mapped, B, D, M, H, W, scale=0.3 + 0.1 * t)
     ]
     outs, gradients = propagated(by_the_door, inputs, window)
     exact = [x.detach().double().requires_grad_() for x in inputs]
@@ -172,8 +191,8 @@ def test_a_map_of_logits_is_the_sum_of_all_steps(forced, sizes, window):
 
 @each_kernel
 @torch.inference_mode()
-def test_a_map_in_place_is_the_same_map(forced):
-    steps = [[x.detach() for x in random_inputs(forced, 2, 16, 32, 40, 37, scale=0.2 + 0.1 * t)] for t in range(6)]
+def test_a_map_in_place_is_the_same_map(mapped):
+    steps = [[x.detach() for x in random_inputs(mapped, 2, 16, 32, 40, 37, scale=0.2 + 0.1 * t)] for t in range(6)]
     logits = LogitsInPlace(
         steps[0][2].shape, steps[0][2].dtype, 11, lambda count: torch.full((count,), 255, dtype=torch.uint8)
     )
@@ -184,8 +203,8 @@ def test_a_map_in_place_is_the_same_map(forced):
 
 
 @each_kernel
-def test_a_map_gives_the_same_bits_for_any_number_of_threads(forced):
-    inputs = [x for t in range(4) for x in random_inputs(forced, 2, 16, 16, 70, 21, scale=0.2 + 0.1 * t)]
+def test_a_map_gives_the_same_bits_for_any_number_of_threads(mapped):
+    inputs = [x for t in range(4) for x in random_inputs(mapped, 2, 16, 16, 70, 21, scale=0.2 + 0.1 * t)]
     threads, results = torch.get_num_threads(), []
     try:
         for n in (1, 2, 3):
@@ -199,15 +218,15 @@ def test_a_map_gives_the_same_bits_for_any_number_of_threads(forced):
 
 
 @one_kernel
-def test_a_map_is_read_only_by_those_who_can(forced):
+def test_a_map_is_read_only_by_those_who_can(mapped):
     """A step of another window, or by another kernel, starts from the queries and keys again."""
-    steps = [[x.detach() for x in random_inputs(forced, 1, 8, 16, 12, 13, scale=0.2 + 0.1 * t)] for t in range(4)]
+    steps = [[x.detach() for x in random_inputs(mapped, 1, 8, 16, 12, 13, scale=0.2 + 0.1 * t)] for t in range(4)]
     carried = None
     for q, k, v in steps[:3]:
         _, carried = propagated_attention(q, k, v, 9, carried)
     assert carried.map is not None
     q, k, v = steps[3]
-    for window, kernel in ((5, forced), (9, "torch"), (9, "portable")):
+    for window, kernel in ((5, mapped), (9, "torch"), (9, "portable")):
         with mock.patch.dict(os.environ, {dispatch.VARIABLE: kernel}):
             got, _ = propagated_attention(q, k, v, window, carried)
         wanted = by_concatenation([[x.double() for x in step] for step in steps], window)[3]
@@ -215,8 +234,8 @@ def test_a_map_is_read_only_by_those_who_can(forced):
 
 
 @one_kernel
-def test_a_map_that_would_be_huge_is_not_made(forced, monkeypatch):
-    steps = [[x.detach() for x in random_inputs(forced, 1, 8, 16, 12, 13, scale=0.3)] for t in range(3)]
+def test_a_map_that_would_be_huge_is_not_made(mapped, monkeypatch):
+    steps = [[x.detach() for x in random_inputs(mapped, 1, 8, 16, 12, 13, scale=0.3)] for t in range(3)]
     wanted = by_the_door(steps, 99)[-1]
     monkeypatch.setattr(attention, "attend_with_map", None)
     monkeypatch.setattr(attention, "_LARGEST_MAP", 4 * (12 * 13) ** 2 - 1)
@@ -336,6 +355,91 @@ def test_compile_without_a_break(forced):
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_a_compiled_network_has_no_break_and_computes_the_same(training):
+    torch.manual_seed(0)
+    network = NLRN(Config(steps=4, filters=4, embedding=2, window=3)).train(training)
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1)
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    x = torch.rand(2, 1, 7, 6)
+    gradients = []
+    for form in (network, compiled):
+        out = form(x)
+        gradients.append([out, *torch.autograd.grad(out.square().sum(), list(network.parameters()))])
+    # the fourth step goes by a map of logits here and by concatenation there
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-4)
+
+
+def test_a_compiled_function_has_its_tangents():
+    q, moved = torch.randn(2, 1, 2, 5, 6)
+
+    def tangent(q: Tensor) -> Tensor:
+        return torch.func.jvp(lambda x: confined_attention(x, x, x, 3), (q,), (moved,))[1]
+
+    with warnings.catch_warnings(action="ignore"):  # what the compiler does not look into
+        found = torch.compile(tangent, backend="aot_eager")(q)
+    torch.testing.assert_close(found, tangent(q))
+
+
+def test_what_records_operators_sees_this_one():
+    """Tracing, and tensors without memory: nothing is taken for a constant."""
+    q, other = torch.randn(2, 1, 2, 5, 6)
+
+    def form(x: Tensor) -> Tensor:
+        return confined_attention(x, x, x, 3)
+
+    recorded = make_fx(form)(q)
+    assert torch.ops.nlrn.confined_attention.default in {node.target for node in recorded.graph.nodes}
+    torch.testing.assert_close(recorded(other), form(other))
+    with FakeTensorMode() as fake:
+        assert form(fake.from_tensor(q)).shape == q.shape
+    assert form(q.to("meta")).shape == q.shape
+
+
+@pytest.mark.parametrize("form", ["torch", *SOME])
+def test_autocast_around_the_call_changes_nothing(monkeypatch, form):
+    """The inputs say what is computed; their conversion is the caller's affair."""
+    monkeypatch.setenv(dispatch.VARIABLE, form)
+    inputs = [x.requires_grad_() for x in torch.randn(3, 1, 4, 6, 7)]
+    wanted = value_and_gradients(confined_attention, inputs, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = value_and_gradients(confined_attention, inputs, 5)
+    assert all(torch.equal(a, b) for a, b in zip(got, wanted, strict=True))
+
+
+def test_another_default_type_changes_nothing():
+    steps = [[x.requires_grad_() for x in torch.randn(3, 1, 4, 6, 7)] for _ in range(4)]
+    flat = [x for step in steps for x in step]
+    wanted = propagated(by_the_door, flat, 5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        got = propagated(by_the_door, flat, 5)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(
+        torch.equal(a, b) for some, others in zip(got, wanted, strict=True) for a, b in zip(some, others, strict=True)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_what_is_no_real_number_is_refused(dtype):
+    x = torch.ones(1, 2, 3, 3, dtype=dtype)
+    with pytest.raises(ValueError, match="must be floating point"):
+        confined_attention(x, x, x, 3)
+
+
+def test_denoising_loads_no_compiler(tmp_path):
+    """torch._dynamo alone costs a second and 71 MB."""
+    program = (
+        "import sys, numpy, nlrn; nlrn.denoise(numpy.full((24, 25), 100, numpy.uint8), 20); "
+        "print([name for name in ('torch._dynamo', 'torch._inductor', 'sympy') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert shown.stdout.strip() == "[]"
+
+
 @one_kernel
 def test_export_for_any_size(forced):
     inputs = tuple(x.detach() for x in random_inputs(forced, 1, 16, 16, 6, 7))
@@ -390,14 +494,67 @@ def test_kernels_of_halves_are_for_halves(monkeypatch):
     # keys that someone thought worth 32 bits keep them
     assert correlation.implementation(half, q, half) == single
     assert correlation.implementation(q.half(), q.half(), q.half()) == single
-    if "avx512bf16" in correlation.available():
-        assert correlation.implementation(half, half, half) == "avx512bf16"
-        assert "in bf16 avx512bf16 (fastest that runs here)" in correlation.describe()
+    halves = [name for name in KERNELS if kernels.KERNELS[name].dtype == torch.bfloat16]
+    if halves and kernels.drawback(halves[0]) is None:
+        assert correlation.implementation(half, half, half) == halves[0]
+        assert f"in bf16 {halves[0]} (fastest that runs here" in correlation.describe()
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": False})
     monkeypatch.setattr(selftest, "failure", lambda kernel: None)  # this processor could not run them
     assert correlation.implementation(half, half, half) == correlation.implementation(q, q, q)
     assert "not avx512bf16: this processor has no avx512_bf16" in correlation.describe()
+    assert "not amxbf16: this processor has no amx_bf16" in correlation.describe()
+
+
+def everything(monkeypatch, **instructions: bool) -> None:
+    """A processor with AVX-512 and these instructions, for which all kernels were built."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    monkeypatch.setattr(kernels, "load", lambda kernel: mock.Mock())
+    monkeypatch.setattr(selftest, "failure", lambda kernel: None)
+
+
+@pytest.mark.parametrize(
+    ("instructions", "permitted", "chosen"),
+    [
+        ({"avx512_bf16": True}, True, "avx512bf16"),
+        ({"avx512_bf16": True, "amx_bf16": True, "amx_tile": True}, True, "amxbf16"),
+        # measured beside a matrix unit: halves without it are slower than floats
+        ({"avx512_bf16": True, "amx_bf16": True, "amx_tile": True}, False, "avx512"),
+        ({}, True, "avx512"),
+    ],
+)
+def test_halves_go_where_they_were_measured_to_be_fast(monkeypatch, instructions, permitted, chosen):
+    everything(monkeypatch, **instructions)
+    monkeypatch.setattr(kernels, "load", lambda kernel: mock.Mock(nlrn_permitted=lambda: permitted))
+    assert dispatch.form_for(torch.bfloat16) == chosen
+    assert dispatch.form_for(torch.float32) == "avx512"
+    if not permitted:
+        assert "not amxbf16: the system does not permit it" in correlation.describe()
+        assert "not avx512bf16: slower than float32 on processors with amx_bf16" in correlation.describe()
+
+
+@one_kernel
+def test_a_kernel_that_computes_something_else_is_passed_over_with_a_warning(kernel, monkeypatch):
+    right = kernels.load(kernel)
+
+    class Wrong:
+        def __getattr__(self, name: str):
+            return getattr(right, name)
+
+        def nlrn_attention_backward(self, *arguments: object) -> int:
+            return 0  # and has written nothing
+
+    monkeypatch.setattr(kernels, "load", lambda name: Wrong() if name == kernel else None)
+    selftest.failure.cache_clear()
+    try:
+        with pytest.warns(RuntimeWarning, match=f"{kernel} is passed over: it fails its self-test here"):
+            assert kernel not in correlation.available()
+        assert f"not {kernel}: it fails its self-test" in correlation.describe()
+        q = torch.randn(1, 2, 3, 3)
+        torch.testing.assert_close(confined_attention(q, q, q, 3), reference_attention(q, q, q, 3))
+    finally:
+        selftest.failure.cache_clear()
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -9,6 +9,13 @@ import nlrn
 
 PUBLIC = [name for name in nlrn.__all__ if name != "__version__"]
 MODULES = [
+    "nlrn.images.alpha",
+    "nlrn.images.exif",
+    "nlrn.images.formats",
+    "nlrn.images.photoshop",
+    "nlrn.images.picture",
+    "nlrn.images.reading",
+    "nlrn.images.writing",
     "nlrn.models.cards",
     "nlrn.errors",
     "nlrn.pixels.arrays",

@@ -30,8 +30,8 @@ needs_sets = pytest.mark.skipif(not SETS.is_dir(), reason="the test sets are not
 TINY = Config(steps=1, filters=4, embedding=2, window=3)
 
 
-def identity(task: str = "denoise", channels: int = 1) -> NLRN:
-    return NLRN(replace(TINY, every=0, task=task, channels=channels)).eval()
+def identity(task: str = "denoise", channels: int = 1, *, post_upsampling: bool = False) -> NLRN:
+    return NLRN(replace(TINY, every=0, task=task, channels=channels, post_upsampling=post_upsampling)).eval()
 
 
 def changing(**fields: object) -> NLRN:
@@ -125,15 +125,17 @@ def test_colour_images_become_gray_for_gray_networks_and_gray_ones_rgb_for_colou
     assert 24 < report.results[0].psnr < 26
 
 
+@pytest.mark.parametrize("post_upsampling", [False, True])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_super_resolution_follows_the_protocol(tmp_path: Path, scale: int) -> None:
+def test_super_resolution_follows_the_protocol(tmp_path: Path, scale: int, post_upsampling: bool) -> None:
     colour = torch.from_numpy(draw(tmp_path / "c.png", 47, 41)).permute(2, 0, 1).double() / 255
     colour = colour[:, : 47 // scale * scale, : 41 // scale * scale]
     luma = round_8bit(rgb_to_y(colour))
     size = luma.shape[1:]
     small = round_8bit(resize_bicubic(luma, size[0] // scale, size[1] // scale))
     enlarged = round_8bit(resize_bicubic(small, *size))
-    (image,) = evaluate_sr(identity("sr"), tmp_path, [scale]).results[0].images
+    network = identity("sr", post_upsampling=post_upsampling)
+    (image,) = evaluate_sr(network, tmp_path, [scale]).results[0].images
     ours, truth = shave(enlarged.numpy(), scale), shave(luma.numpy(), scale)
     # the network works in float32, which may turn a rounding
     assert image.psnr == pytest.approx(psnr(ours, truth), abs=0.01)

@@ -17,9 +17,9 @@ from nlrn.inference.fused import bytes_per_pixel
 from nlrn.inference.memory import MOST
 from nlrn.inference.tiles import reach
 from nlrn.network import NLRN, NonLocalBlock
-from nlrn.pixels.arrays import to_tensor
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr
 from nlrn.pixels.noise import estimate_sigma
+from nlrn.pixels.scene import Scene
 
 
 def waves(height: int, width: int, channels: int = 1) -> Tensor:
@@ -97,7 +97,7 @@ def test_a_piece_around_the_pixel_is_enough(network, x: int, y: int, unshuffle: 
     found = explain(network(), pixels, x, y, sigma=10)
     assert max(found.image.shape) < 60 * unshuffle
     assert found.image[found.row, found.col] == pytest.approx(pixels[y, x] / 255)
-    whole = to_tensor(pixels[..., None])[None]
+    whole = Scene(pixels[..., None]).tensor(slice(None), slice(None))[None]
     for a, b in zip(found.propagated, attention_at(network(), whole, y, x, 10 / 255), strict=True):
         np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
 
@@ -108,8 +108,18 @@ def test_upscaling_sees_the_luma_of_the_enlargement(network, x: int, y: int) -> 
     pixels = np.random.default_rng(0).integers(0, 256, (64, 60, 3), dtype=np.uint8)
     found = explain(net, pixels, x, y, scale=3)
     assert max(found.image.shape) < 180
-    luma = rgb_to_ycbcr(resize_bicubic(to_tensor(pixels), 192, 180))[None, :1]
+    luma = rgb_to_ycbcr(resize_bicubic(Scene(pixels).tensor(slice(None), slice(None)), 192, 180))[None, :1]
     for a, b in zip(found.propagated, attention_at(net, luma, 3 * y + 1, 3 * x + 1), strict=True):
+        np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_network_that_enlarges_is_explained_on_the_image_itself(network, scale: int) -> None:
+    net = network(task="sr", noise_map=False, post_upsampling=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 60, 3), dtype=np.uint8)
+    found = explain(net, pixels, 30, 33, scale=scale)
+    luma = rgb_to_ycbcr(Scene(pixels).tensor(slice(None), slice(None)))[None, :1]
+    for a, b in zip(found.propagated, attention_at(net, luma, 33, 30), strict=True):
         np.testing.assert_allclose(a.weights, b.weights, atol=1e-5)
 
 

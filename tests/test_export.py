@@ -28,9 +28,12 @@ def test_what_ships_computes_the_same_in_onnxruntime(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "model.onnx"
-    assert main(["export", name, "-o", str(file)]) == 0
+    network = nlrn.load(name)
+    scale = 3 if network.config.post_upsampling else None
+    chosen = ["--scale", "3"] if scale else []
+    assert main(["export", name, "-o", str(file), *chosen]) == 0
     assert "verified in onnxruntime at 37 x 53 and 64 x 41: largest difference" in capsys.readouterr().out
-    assert largest_difference(nlrn.load(name), file, sizes=((31, 17), (23, 60)), batch=3) < 1e-5
+    assert largest_difference(network, file, sizes=((31, 17), (23, 60)), batch=3, scale=scale) < 1e-5
     assert file.stat().st_size < 1.5 * (SHIPPED / name / TENSORS).stat().st_size
     assert list(tmp_path.iterdir()) == [file]
 
@@ -57,6 +60,16 @@ def test_every_similarity(network, similarity: str, propagate: bool) -> None:
 def test_every_switch(network, fields: dict[str, object]) -> None:
     made = network(**fields)
     assert largest_difference(made, model_proto(made).SerializeToString(), ODD) < 1e-5
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_network_that_enlarges_does_so_in_onnxruntime(network, scale: int) -> None:
+    made = network(task="sr", noise_map=False, post_upsampling=True)
+    model = model_proto(made, scale)
+    assert largest_difference(made, model.SerializeToString(), ODD, scale=scale) < 1e-5
+    shape = model.graph.output[0].type.tensor_type.shape
+    assert [d.dim_param or d.dim_value for d in shape.dim] == ["batch", 1, f"{scale} * height", f"{scale} * width"]
+    assert {entry.key: entry.value for entry in model.metadata_props}["scale"] == str(scale)
 
 
 def test_the_file_holds_standard_operators_only_and_little_beside_the_weights(network) -> None:
@@ -95,11 +108,16 @@ def test_what_cannot_be_exported_is_refused(network, tmp_path: Path, monkeypatch
         export(broken, tmp_path / "a.onnx")
     with pytest.raises(ModelError, match="window of 301"):
         export(network(window=301), tmp_path / "a.onnx")
+    with pytest.raises(ValueError, match="no scale to choose"):
+        export(network(), tmp_path / "a.onnx", scale=2)
+    for scale in (None, 5):
+        with pytest.raises(ValueError, match=r"say which of 2, 3, 4 it is \(--scale\)"):
+            export(network(task="sr", noise_map=False, post_upsampling=True), tmp_path / "a.onnx", scale=scale)
     with pytest.raises(ValueError, match="must end in"):
         export(network(), tmp_path / "a.pt")
     with pytest.raises(FileNotFoundError, match="no folder"):
         export(network(), tmp_path / "missing" / "a.onnx")
-    monkeypatch.setattr("nlrn.export.largest_difference", lambda *_: float("nan"))
+    monkeypatch.setattr("nlrn.export.largest_difference", lambda *_, **__: float("nan"))
     with pytest.raises(ModelError, match="something else"):
         export(network(), tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
@@ -109,14 +127,14 @@ def test_without_onnxruntime_it_says_that_nothing_was_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert main(["export", "sr-lite", "-o", str(tmp_path / "a.onnx")]) == 0
+    assert main(["export", "denoise-gray-lite", "-o", str(tmp_path / "a.onnx")]) == 0
     assert "not verified" in capsys.readouterr().out
 
 
 def test_without_onnx_the_extra_is_named(tmp_path: Path) -> None:
     code = "import sys; sys.modules['onnx'] = None; from nlrn.cli import main; sys.exit(main(sys.argv[1:]))"
     done = subprocess.run(
-        [sys.executable, "-c", code, "export", "sr-lite", "-o", str(tmp_path / "a.onnx")],
+        [sys.executable, "-c", code, "export", "denoise-gray-lite", "-o", str(tmp_path / "a.onnx")],
         capture_output=True,
         text=True,
         check=False,

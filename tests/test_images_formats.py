@@ -197,7 +197,7 @@ def test_16_bit_transparent_colour(tmp_path: Path) -> None:
     pixels = noise((6, 7), "uint16")
     images.write(tmp_path / "x.png", pixels)
     data = (tmp_path / "x.png").read_bytes()
-    from nlrn.images import png
+    from nlrn.images.formats import png
 
     parts = list(png.chunks(data))
     parts.insert(1, (b"tRNS", int(pixels[2, 3]).to_bytes(2, "big")))

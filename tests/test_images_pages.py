@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tifffile
-from PIL import Image, ImageCms, ImageSequence
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from nlrn import images
 
@@ -160,14 +160,18 @@ def test_heic_keeps_what_it_can(tmp_path: Path, shape: tuple[int, ...]) -> None:
     assert images.read(tmp_path / "y.heic").metadata.exif is None
 
 
-def test_heic_is_set_upright_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_is_set_upright_once(tmp_path: Path, orientation: int) -> None:
     """Its decoder turns the picture by itself and says so in the EXIF block."""
     plugin = pytest.importorskip("pillow_heif", exc_type=ImportError)
-    pixels = np.zeros((32, 48, 3), np.uint8)
-    pixels[:16] = 255
-    file = plugin.from_pillow(Image.fromarray(pixels))
-    file.save(tmp_path / "x.heic", exif=described("turned", 6).tobytes(), quality=95)
+    rows, columns = np.mgrid[:32, :48]
+    image = Image.fromarray(np.stack([rows * 7, columns * 5, rows * 0 + 90], -1).astype(np.uint8))
+    block = described("turned", orientation)
+    plugin.from_pillow(image).save(tmp_path / "x.heic", exif=block.tobytes(), quality=-1, chroma=444)
+    image.getexif()[0x0112] = orientation
     back = images.read(tmp_path / "x.heic")
-    assert back.pixels.shape == (48, 32, 3)
-    assert back.pixels[:, :12].mean() < 20  # what was below is now at the left
-    assert back.pixels[:, 20:].mean() > 235
+    seen = np.asarray(ImageOps.exif_transpose(image))
+    assert back.pixels.shape == seen.shape
+    assert np.abs(back.pixels.astype(int) - seen).max() <= 3
+    images.write(tmp_path / "y.png", back.pixels, back)
+    np.testing.assert_array_equal(images.read(tmp_path / "y.png").pixels, back.pixels)

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nlrn.config import SIMILARITIES, Config
+from nlrn.config import SCALES, SIMILARITIES, Config
 from nlrn.correlation import reference_attention
 from nlrn.network import NLRN, NonLocalBlock
+from nlrn.pixels.degrade import resize_bicubic
 
 
 def convolution_parameters(network: nn.Module) -> int:
@@ -129,6 +130,7 @@ def test_wrong_inputs_are_refused(network) -> None:
         every=st.integers(0, 4),
         unshuffle=st.integers(1, 3),
     )
+    | st.builds(Config, task=st.just("sr"), steps=st.integers(1, 20), post_upsampling=st.booleans())
 )
 def test_a_configuration_survives_as_a_tensor(config: Config) -> None:
     assert Config.from_tensor(config.to_tensor()) == config
@@ -136,6 +138,7 @@ def test_a_configuration_survives_as_a_tensor(config: Config) -> None:
 
 def test_files_of_the_first_release_fit() -> None:
     assert Config().to_tensor().tolist() == [0, 1, 12, 128, 64, 45, 1, 0, 1, 1, 0]
+    assert Config(unshuffle=2).to_tensor().tolist() == [0, 1, 12, 128, 64, 45, 1, 0, 1, 1, 0, 2]
 
 
 def test_unshuffled_squares_are_seen_as_one_pixel(network) -> None:
@@ -150,6 +153,32 @@ def test_unshuffled_squares_are_seen_as_one_pixel(network) -> None:
     assert made(x, 0.5).shape == x.shape
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_post_upsampling_starts_as_the_bicubic_enlargement(scale: int) -> None:
+    x = torch.rand(2, 1, 9, 7)
+    made = NLRN(Config("sr", steps=2, filters=8, embedding=4, window=5, post_upsampling=True))
+    assert torch.equal(made(x, scale=scale), resize_bicubic(x, 9 * scale, 7 * scale))
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_each_scale_has_channels_of_the_tail_of_its_own(network, scale: int) -> None:
+    """Channels that no other scale reads; each makes one pixel of a square of scale x scale."""
+    made, x = network(task="sr", noise_map=False, post_upsampling=True), torch.rand(1, 1, 6, 7)
+    others = [s for s in SCALES if s != scale]
+    before, apart = made(x, scale=scale), [made(x, scale=s) for s in others]
+    with torch.no_grad():
+        made.tail.bias[made.made(scale)] += torch.arange(scale**2) / 10
+    square = torch.arange(scale**2).view(scale, scale) / 10
+    torch.testing.assert_close(made(x, scale=scale) - before, square.repeat(6, 7)[None, None], atol=1e-5, rtol=0)
+    assert all(torch.equal(made(x, scale=s), kept) for s, kept in zip(others, apart, strict=True))
+
+
+@pytest.mark.parametrize("scale", [None, 1, 5])
+def test_post_upsampling_needs_a_scale_that_it_has(network, scale: int | None) -> None:
+    with pytest.raises(ValueError, match=r"needs the scale, one of \(2, 3, 4\)"):
+        network(task="sr", noise_map=False, post_upsampling=True)(torch.rand(1, 1, 4, 4), scale=scale)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -162,6 +191,7 @@ def test_unshuffled_squares_are_seen_as_one_pixel(network) -> None:
         {"unshuffle": 0},
         {"steps": 1.5},
         {"task": "sr", "channels": 3},
+        {"post_upsampling": True},
     ],
     ids=str,
 )
@@ -202,6 +232,11 @@ def _euclidean(x: Tensor, g: Tensor, reach: int) -> Tensor:
             weights = (-distance).softmax(1)
             out[:, :, y, c] = torch.einsum("bn,bmn->bm", weights, g[:, :, rows, cols].flatten(2))
     return out
+
+
+def test_a_block_without_a_middle_is_refused_when_it_is_made() -> None:
+    with pytest.raises(ValueError, match="window must be odd"):
+        NonLocalBlock(8, window=4)
 
 
 def test_a_new_block_changes_nothing() -> None:

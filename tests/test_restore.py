@@ -54,6 +54,76 @@ def test_upscaling_beats_bicubic(photo) -> None:
     assert psnr(nlrn.upscale(small, 2), clean, 255) > psnr(bicubic.round().clip(0, 255), clean, 255) + 1
 
 
+@pytest.mark.parametrize("post_upsampling", [False, True])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_enlarged_colours_are_those_of_the_bicubic_enlargement(network, post_upsampling: bool, channels: int) -> None:
+    """A network that adds nothing gives the bicubic enlargement, tiled or not, in every channel."""
+    made = network(task="sr", noise_map=False, post_upsampling=post_upsampling)
+    torch.nn.init.zeros_(made.tail.weight)
+    torch.nn.init.zeros_(made.tail.bias)
+    image = np.random.default_rng(0).integers(100, 156, (19, 22, channels)).astype(np.uint8)
+    image[..., -1] = 255 if channels in (2, 4) else image[..., -1]
+    planes = torch.from_numpy(image).permute(2, 0, 1) / 255.0
+    expected = (resize_bicubic(planes, 57, 66).permute(1, 2, 0) * 255).round().clamp(0, 255).numpy()
+    enlarged = nlrn.upscale(image, 3, channel_axis=-1, model=made)
+    assert np.abs(enlarged - expected).max() <= 1  # a value midway between two levels may go either way
+    assert np.abs(enlarged - expected).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("asked", "shape"),
+    [
+        ({"scale": 1.5}, (30, 36)),
+        ({"scale": 2.2}, (44, 53)),
+        ({"scale": 8}, (160, 192)),
+        ({"width": 60}, (50, 60)),
+        ({"height": 33}, (33, 40)),
+        ({"width": 100, "height": 20}, (20, 100)),
+    ],
+    ids=str,
+)
+def test_any_size_is_made_from_the_next_above_that_networks_make(network, asked, shape) -> None:
+    made = network(task="sr", noise_map=False, post_upsampling=True)
+    y, x = np.mgrid[:20, :24]
+    image = (128 + 60 * np.sin(x / 4 + y / 6)).astype(np.uint8)
+    enlarged = nlrn.upscale(image, model=made, **asked)
+    assert enlarged.shape == shape
+    wanted = resize_bicubic(torch.from_numpy(image)[None] / 255.0, *shape)[0].numpy() * 255
+    assert np.abs(enlarged - wanted)[8:-8, 8:-8].mean() < 40  # the same picture at that size; the network is random
+
+
+def test_eight_times_is_four_times_and_then_twice(network) -> None:
+    made = network(task="sr", noise_map=False, post_upsampling=True)
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+    twice = nlrn.upscale(nlrn.upscale(image, 4, channel_axis=-1, model=made), 2, channel_axis=-1, model=made)
+    progress: list[float] = []
+    at_once = nlrn.upscale(
+        image, 8, channel_axis=-1, model=made, progress=lambda done, total: progress.append(done / total)
+    )
+    np.testing.assert_array_equal(at_once, twice)
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "scale, or its width"),
+        ({"scale": 2, "width": 60}, "scale, or its width"),
+        ({"scale": 1}, "above 1"),
+        ({"scale": 17}, "at most 16"),
+        ({"width": 0}, "positive"),
+        ({"width": 10}, "24 x 20 cannot be enlarged to 10 x 8"),
+        ({"width": 24, "height": 10}, "cannot be enlarged"),
+        ({"height": 330}, "up to 16 times"),
+    ],
+    ids=str,
+)
+def test_a_size_that_cannot_be_made_is_refused(asked, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        nlrn.upscale(np.zeros((20, 24), np.uint8), **asked)
+
+
 DTYPES = {"uint8": 1e-9, "uint16": 1 / 255, "float32": 1 / 255, "float64": 1 / 255, "float16": 1 / 255}
 
 
@@ -168,8 +238,6 @@ def test_what_is_no_image_is_refused(image, axis) -> None:
 def test_models_are_for_their_task() -> None:
     with pytest.raises(ModelError, match="denoise-gray-lite"):
         nlrn.denoise(np.zeros((8, 8), np.uint8), model="sr-lite")
-    with pytest.raises(ValueError, match="scale"):
-        nlrn.upscale(np.zeros((8, 8), np.uint8), 5)
 
 
 def test_a_network_for_colour_restores_gray_too(network) -> None:

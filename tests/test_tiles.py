@@ -15,8 +15,8 @@ from nlrn.config import Config
 from nlrn.inference import memory as memory_module
 from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import MOST, budget, free_memory
-from nlrn.inference.restorer import restore
 from nlrn.inference.tiles import Given, _up, make_plan, pieces, reach
+from nlrn.inference.whole import restore
 from nlrn.models import cards
 from nlrn.network import NLRN
 
@@ -101,14 +101,16 @@ def given(x: torch.Tensor):
     return lambda rows, cols: Given(x[:, :, rows, cols], x[:, :, rows, cols])
 
 
-def tiled(run, config: Config, x: torch.Tensor, memory: int, precision: torch.dtype = torch.float32) -> torch.Tensor:
-    plan = make_plan(config, *x.shape[2:], precision=precision, memory=memory)
+def tiled(
+    run, config: Config, x: torch.Tensor, memory: int, precision: torch.dtype = torch.float32, scale: int = 1
+) -> torch.Tensor:
+    plan = make_plan(config, *x.shape[2:], precision=precision, memory=memory, scale=scale)
     assert len(list(plan.tiles())) >= 4
-    out = torch.empty_like(x)
-
+    out = torch.zeros(*x.shape[:2], x.shape[2] * scale, x.shape[3] * scale)
     for rows, cols, restored, beside in pieces(run, plan, given(x), torch.tensor([0.1])):
         out[:, :, rows, cols] = restored
-        assert torch.equal(beside, x[:, :, rows, cols])
+        seen_rows, seen_cols = (slice(part.start // scale, part.stop // scale) for part in (rows, cols))
+        assert torch.equal(beside, x[:, :, seen_rows, seen_cols])
     return out
 
 
@@ -121,6 +123,15 @@ def test_tiled_equals_untiled(network, unshuffle: int) -> None:
     torch.testing.assert_close(together, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_tiles_of_the_small_image_make_the_large_one(network, scale: int) -> None:
+    x, made = torch.rand(1, 1, 151, 169), network(task="sr", noise_map=False, post_upsampling=True)
+    fused = FusedNLRN(made)
+    together = tiled(partial(fused, scale=scale), made.config, x, 2_500_000, scale=scale)
+    assert together.shape == (1, 1, 151 * scale, 169 * scale)
+    torch.testing.assert_close(together, restore(fused, x, scale=scale), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("name", list(cards.list_models()))
 def test_the_seams_of_the_models_that_ship_in_grey_levels(name: str) -> None:
     made = models.load(name)
@@ -128,11 +139,12 @@ def test_the_seams_of_the_models_that_ship_in_grey_levels(name: str) -> None:
     picture = 0.5 + 0.2 * torch.sin(x * y / 300) + 0.2 * (torch.sin(x / 5 + y / 9) > 0)
     noise = torch.randn(1, made.config.channels, 200, 200, generator=torch.Generator().manual_seed(0))
     noisy = picture.view(1, 1, 200, 200) + 0.1 * noise
-    whole, seams = {}, {}
+    whole, seams, scale = {}, {}, 2 if made.config.post_upsampling else 1
     for precision in (torch.float32, torch.bfloat16):
-        run, memory = FusedNLRN(made, precision), 150**2 * bytes_per_pixel(made.config, precision, CPU)
+        run = partial(FusedNLRN(made, precision), scale=2)
+        memory = 150**2 * bytes_per_pixel(made.config, precision, CPU, scale)
         whole[precision] = run(noisy, 0.1) * 255
-        seams[precision] = tiled(run, made.config, noisy, memory, precision) * 255 - whole[precision]
+        seams[precision] = tiled(run, made.config, noisy, memory, precision, scale) * 255 - whole[precision]
     assert seams[torch.float32].abs().max() < 0.01
     assert seams[torch.float32].abs().mean() < 0.001
     # every order of the same sums rounds differently in bf16; that is all there is to see, and no more of it
@@ -231,7 +243,7 @@ from pathlib import Path
 from nlrn.config import Config
 from nlrn.network import NLRN
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.inference.tiles import make_plan
 
 def peak():
@@ -239,10 +251,10 @@ def peak():
     return int(line.split()[1]) * 1024
 
 network = NLRN(Config(**{fields})).eval().to(memory_format=torch.channels_last)
-restore(FusedNLRN(network, {precision}), torch.rand(1, 1, 32, 32), 0.1)
+restore(FusedNLRN(network, {precision}), torch.rand(1, 1, 32, 32), 0.1, scale=4)
 before = peak()
-restore(FusedNLRN(network, {precision}), torch.rand(1, 1, {side}, {side}), 0.1)
-print(peak() - before, make_plan(network.config, {side}, {side}, precision={precision}).bytes)
+restore(FusedNLRN(network, {precision}), torch.rand(1, 1, {side}, {side}), 0.1, scale=4)
+print(peak() - before, make_plan(network.config, {side}, {side}, precision={precision}, scale=4).bytes)
 """
 
 
@@ -253,10 +265,11 @@ print(peak() - before, make_plan(network.config, {side}, {side}, precision={prec
         ({"steps": 6, "filters": 64, "embedding": 32, "window": 15, "every": 2, "noise_map": True}, 400),
         ({"steps": 4, "window": 9, "noise_map": True}, 200),
         ({"steps": 12, "filters": 64, "embedding": 32, "window": 15, "every": 3, "unshuffle": 2}, 700),
+        ({"task": "sr", "steps": 6, "filters": 32, "embedding": 16, "window": 9, "post_upsampling": True}, 300),
         ({"steps": 7, "filters": 32, "embedding": 16, "window": 15, "noise_map": True}, 300),
         ({"steps": 2, "window": 5, "filters": 64, "similarity": "euclidean"}, 200),
     ],
-    ids=["lite", "paper's widths", "unshuffled", "map of logits", "euclidean"],
+    ids=["lite", "paper's widths", "unshuffled", "enlarging", "map of logits", "euclidean"],
 )
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
 def test_the_memory_is_as_predicted(fields, side: int, precision: torch.dtype) -> None:

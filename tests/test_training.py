@@ -19,11 +19,21 @@ from nlrn.config import Config
 from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.degrade import resize_bicubic, round_8bit
-from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, reduced_batch
+from nlrn.training.data import (
+    Batch,
+    Patches,
+    hold_out,
+    low_resolution_batch,
+    noisy_batch,
+    read_images,
+    reduced_batch,
+    smaller_copies,
+)
 from nlrn.training.loop import train
+from nlrn.training.loss import error_of
 from nlrn.training.optimizer import orthogonal
 from nlrn.training.record import StopSign
-from nlrn.training.settings import Schedule, Settings
+from nlrn.training.settings import LOSSES, Schedule, Settings
 from nlrn.training.weights import take_weights
 
 TINY = Config(steps=3, filters=8, embedding=4, window=5, every=2, noise_map=True)
@@ -155,9 +165,9 @@ def test_colour_starts_from_gray(unshuffle: int) -> None:
         assert torch.allclose(restored, gray(picture, 0.1).expand(-1, 3, -1, -1), atol=1e-4)
 
 
-def test_a_gradient_that_is_not_finite_ends_it(photos: Path, tmp_path: Path) -> None:
+def test_a_rate_that_no_halving_cures_ends_it(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match="lower --rate"):
-        train(TINY, tiny(photos, tmp_path / "out", rate=1e30, warmup=0, iterations=60, clip=1e30))
+        train(TINY, tiny(photos, tmp_path / "out", rate=1e30, warmup=0, iterations=150, clip=1e30))
 
 
 def command(photos: Path, out: Path, *more: str) -> list[str]:
@@ -243,6 +253,64 @@ def test_patches_begin_where_a_pixel_of_the_reduced_image_does(scale: int) -> No
     assert torch.allclose(batch.degraded, expected.expand(3, -1, -1, -1), atol=1e-6)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_patch_at_low_resolution_is_one_of_the_reduced_image(scale: int) -> None:
+    whole = np.random.default_rng(0).integers(0, 256, (16 * scale, 16 * scale), np.uint8)[..., None]
+    generator = torch.Generator().manual_seed(0)
+    batch = low_resolution_batch(Patches([whole]), 8, 12, scale, generator)
+    assert batch.degraded.shape == (8, 1, 12, 12)
+    assert batch.clean.shape == (8, 1, 12 * scale, 12 * scale)
+    assert batch.scale == scale
+    # the patch with its margin is the whole image, in one of its eight positions
+    image = torch.from_numpy(whole[..., 0]).float()[None, None] / 255
+    seen = round_8bit(resize_bicubic(image, 16, 16))[..., 2:-2, 2:-2]
+    cut = image[..., 2 * scale : -2 * scale, 2 * scale : -2 * scale]
+    pairs = [
+        (s.flip(2) if flipped else s, c.flip(2) if flipped else c)
+        for s, c in ((seen.rot90(k, (2, 3)), cut.rot90(k, (2, 3))) for k in range(4))
+        for flipped in (False, True)
+    ]
+    for degraded, clean in zip(batch.degraded, batch.clean, strict=True):
+        at = [i for i, (_, c) in enumerate(pairs) if torch.equal(c[0], clean)]
+        assert len(at) == 1
+        torch.testing.assert_close(degraded, pairs[at[0]][0][0], atol=1.01 / 255, rtol=0)
+        assert (degraded - pairs[at[0]][0][0]).abs().mean() < 0.05 / 255
+
+
+def test_images_too_small_for_a_scale_are_passed_over_there() -> None:
+    dark, light = np.full((32, 40, 1), 50, np.uint8), np.full((64, 64, 1), 200, np.uint8)
+    cut = Patches([dark, light]).cut(64, 33, torch.Generator().manual_seed(0))
+    assert (cut == 200 / 255).all()
+    assert len(Patches([dark, light]).cut(64, 32, torch.Generator().manual_seed(0)).unique()) == 2
+
+
+def test_smaller_copies_are_the_images_reduced() -> None:
+    image = np.add.outer(np.arange(40), np.arange(60)).astype(np.uint8)[..., None]
+    copies = smaller_copies([image, image[:20]], (0.5, 0.25), 15)
+    assert [copy.shape for copy in copies] == [(40, 60, 1), (20, 60, 1), (20, 30, 1)]
+    assert abs(int(copies[2][10, 10, 0]) - int(image[20, 20, 0])) <= 1
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_is_the_error_it_is_named_for(name: str) -> None:
+    clean, weight = torch.zeros(2, 1, 4, 4), torch.tensor([1.0, 4.0])
+    off = torch.tensor([0.1, 0.3]).view(2, 1, 1, 1).expand_as(clean)
+    found = error_of(name, off, Batch(off, clean, torch.zeros(2), weight))
+    expected = {"squared": (0.01 + 4 * 0.09) / 2, "charbonnier": (0.1 + 2 * 0.3) / 2}[name]
+    assert float(found) == pytest.approx(100 * expected, rel=1e-3)
+    with pytest.raises(ValueError, match="loss must be one of"):
+        Settings(data=(), out=Path(), loss="x")
+
+
+@pytest.mark.parametrize("post_upsampling", [False, True])
+def test_super_resolution_is_trained_in_both_forms(photos: Path, tmp_path: Path, post_upsampling: bool) -> None:
+    config = replace(TINY, task="sr", noise_map=False, post_upsampling=post_upsampling)
+    out = tmp_path / "out"
+    assert train(config, tiny(photos, out, patch=12)).finished
+    assert models.load(out).config == config
+    assert set(json.loads((out / cards.CARD).read_text())["training"]["validation_psnr"]) == {"2", "3", "4"}
+
+
 def test_validation_images_are_not_trained_on() -> None:
     images = [np.full((2, 2, 1), i, np.uint8) for i in range(20)]
     training, aside = hold_out(images, 5)
@@ -283,6 +351,14 @@ def test_the_schedule_rises_grows_and_falls() -> None:
     assert [schedule.patch(0), schedule.patch(99)] == [20, 40]
     assert [schedule.frozen(74), schedule.frozen(75)] == [False, True]
     assert Schedule(replace(settings, freeze=1.0), TINY).frozen(0)
+
+
+def test_a_rate_can_stay_at_its_peak_until_it_falls_at_the_end() -> None:
+    settings = Settings(data=(), out=Path(), iterations=100, warmup=10, fall=0.2)
+    rates = [Schedule(settings, TINY).rate(i) for i in range(100)]
+    assert rates[9:81] == [1.0] * 72
+    assert rates[80:] == sorted(rates[80:], reverse=True)
+    assert rates[-1] < 0.03
 
 
 def test_updates_are_nearly_orthogonal() -> None:

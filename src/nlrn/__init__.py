@@ -17,6 +17,7 @@ _HOMES = {
     "NLRN": "network",
     "Config": "config",
     "ModelError": "errors",
+    "NoiseWarning": "errors",
     "NonLocalBlock": "network",
     "Restorer": "inference.restorer",
     "denoise": "inference.restore",
@@ -27,10 +28,14 @@ _HOMES = {
     "save": "models",
     "upscale": "inference.restore",
 }
+# modules that are still found under the names that they once had
+_MOVED = {"recipe": "batch.recipe"}
 __all__ = ["__version__", *_HOMES]  # names all the same
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MOVED:
+        return import_module(f"nlrn.{_MOVED[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'nlrn' has no attribute {name!r}")
     return getattr(import_module(f"nlrn.{_HOMES[name]}"), name)

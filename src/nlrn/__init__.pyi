@@ -1,5 +1,6 @@
 from nlrn.config import Config as Config
 from nlrn.errors import ModelError as ModelError
+from nlrn.errors import NoiseWarning as NoiseWarning
 from nlrn.inference.restore import denoise as denoise
 from nlrn.inference.restore import upscale as upscale
 from nlrn.inference.restorer import Restorer as Restorer

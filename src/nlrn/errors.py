@@ -1,6 +1,6 @@
 """Errors that are the user's to mend: the command line prints their sentence and exits with 2."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -22,6 +22,10 @@ class ModelError(UserError):
     """
 
 
+class NoiseWarning(UserWarning):
+    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why."""
+
+
 @contextmanager
 def needs(extra: str) -> Iterator[None]:
     """Around imports that an optional extra brings.
@@ -38,3 +42,15 @@ def needs(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise UsageError(f"this needs {error.name}; install nlrn[{extra}]") from error
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """A question for the end of a sentence; empty where nothing is like what was given.
+
+    >>> did_you_mean("denoise-grey", ["denoise-gray", "sr"])
+    ': did you mean denoise-gray?'
+    """
+    from difflib import get_close_matches  # only where something went wrong
+
+    close = get_close_matches(given, list(known), 1)
+    return f": did you mean {close[0]}?" if close else ""

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nlrn.config import SIMILARITIES, Config
-from nlrn.correlation import Carried, propagated_attention
+from nlrn.config import SCALES, SIMILARITIES, Config
+from nlrn.correlation import Carried, check_window, propagated_attention
+from nlrn.pixels.degrade import resize_bicubic
 
 
 class NonLocalBlock(nn.Module):
@@ -31,7 +32,7 @@ class NonLocalBlock(nn.Module):
         similarity: one of SIMILARITIES.
 
     Raises:
-        ValueError: an unknown similarity; a window that is even, when it is first used.
+        ValueError: an unknown similarity, or a window that is even or not positive.
 
     >>> block = NonLocalBlock(16, window=7)
     >>> features = torch.rand(1, 16, 20, 30)
@@ -49,6 +50,7 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
+        check_window(window)
         self.window, self.similarity = window, similarity
         embedding = embedding or max(1, channels // 2)
         if "embedded" in similarity:
@@ -117,7 +119,8 @@ class State(NamedTuple):
 class NLRN(nn.Module):
     """The network. Images are [B, C, H, W] with values in [0, 1], of any height and width.
 
-    A network of task "sr" takes the image already enlarged to its final size by bicubic interpolation.
+    A network of task "sr" takes the small image and the scale where its configuration says ``post_upsampling``, and
+    otherwise the image already enlarged to its final size by bicubic interpolation.
 
     Source: Liu, Wen, Fan, Loy, Huang, NeurIPS 2018, sections 3.2 and 3.3.
 
@@ -138,7 +141,9 @@ class NLRN(nn.Module):
         self.bodies = nn.ModuleList(Body(config) for _ in range(1 if config.share else config.steps))
         self.norms = nn.ModuleList(Norms(config.filters) for _ in range(config.steps))
         self.tail_norm = nn.BatchNorm2d(config.filters)
-        self.tail = nn.Conv2d(config.filters, image, 3, padding=1)
+        # one set of scale^2 channels for each scale, of which a pass computes its own
+        made = sum(s**2 for s in SCALES) if config.post_upsampling else image
+        self.tail = nn.Conv2d(config.filters, made, 3, padding=1)
         # training starts from the identity: 26 dB instead of 20 after the first 200 steps
         nn.init.zeros_(self.tail.weight)
         nn.init.zeros_(self.tail.bias)  # type: ignore[arg-type]  # Conv2d types its bias as optional
@@ -149,20 +154,29 @@ class NLRN(nn.Module):
         """Where its weights are."""
         return self.tail.weight.device
 
-    def forward(self, x: Tensor, sigma: float | Tensor | None = None, *, steps: int | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        sigma: float | Tensor | None = None,
+        *,
+        scale: int | None = None,
+        steps: int | None = None,
+    ) -> Tensor:
         """Restore a batch of images.
 
         Args:
             x: degraded images [B, C, H, W], values in [0, 1] (noise may go beyond).
             sigma: standard deviation of the noise in the units of x, a number or a tensor [B] or [B, 1, 1, 1].
                 Needed by networks with a noise map; the others were trained for what they do and pass over it.
+            scale: one of SCALES. Needed by networks of ``post_upsampling``; the others pass over it.
             steps: run only so many of the T steps (training starts with few).
 
         Returns:
-            Restored images [B, C, H, W], not clipped.
+            Restored images [B, C, H, W], not clipped; of ``scale`` times that height and width from networks of
+            ``post_upsampling``.
 
         Raises:
-            ValueError: x has the wrong number of channels, or sigma is missing.
+            ValueError: x has the wrong number of channels, sigma is missing, or scale is, or is none of SCALES.
         """
         if x.dim() != 4 or x.shape[1] != self.config.channels:
             raise ValueError(f"the network takes [B, {self.config.channels}, H, W], not {list(x.shape)}")
@@ -170,8 +184,10 @@ class NLRN(nn.Module):
         state = State(y, None)
         for t in range(steps or self.config.steps):
             state = self._step(t, state, y, self.config.propagate)
-        residual: Tensor = self.tail(F.relu(self.tail_norm(state.features), inplace=True))
-        return x + self.shuffled(residual, x)
+        features = F.relu(self.tail_norm(state.features), inplace=True)
+        made = self.made(scale)
+        residual = F.conv2d(features, self.tail.weight[made], cast(Tensor, self.tail.bias)[made], padding=1)
+        return self.finished(residual, x, scale)
 
     def states(self, x: Tensor, sigma: float | Tensor | None = None, *, propagate: bool) -> Iterator[State]:
         """The state after each step of :meth:`forward`, in turn, for whoever looks inside.
@@ -206,11 +222,34 @@ class NLRN(nn.Module):
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
-        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).reshape(-1, 1, 1, 1)
+        level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+        if level.numel() not in (1, x.shape[0]):
+            raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")
+        level = level.reshape(-1, 1, 1, 1)
         return torch.cat([x, level.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
-    def shuffled(self, residual: Tensor, x: Tensor) -> Tensor:
-        """What the tail makes, as an image of the size of x."""
+    def made(self, scale: int | None) -> slice:
+        """The channels of the tail that make the image: all of them, or those of the scale.
+
+        Raises:
+            ValueError: the scale is missing or none of SCALES.
+        """
+        if not self.config.post_upsampling:
+            return slice(None)
+        if scale not in SCALES:
+            raise ValueError(f"this network needs the scale, one of {SCALES}, not {scale}")
+        first = sum(s**2 for s in SCALES if s < scale)
+        return slice(first, first + scale**2)
+
+    def finished(self, residual: Tensor, x: Tensor, scale: int | None) -> Tensor:
+        """The restored image: what the tail makes, put at its place and added to x or to its enlargement."""
+        if self.config.post_upsampling and scale:
+            height, width = (scale * side for side in x.shape[2:])
+            return resize_bicubic(x, height, width) + F.pixel_shuffle(residual, scale)
+        return x + self.shuffled(residual, x)
+
+    def shuffled(self, squares: Tensor, x: Tensor) -> Tensor:
+        """The inverse of :meth:`seen`: what lies side by side as channels, as an image of the size of x."""
         if self.config.unshuffle == 1:
-            return residual
-        return F.pixel_shuffle(residual, self.config.unshuffle)[..., : x.shape[2], : x.shape[3]]
+            return squares
+        return F.pixel_shuffle(squares, self.config.unshuffle)[..., : x.shape[2], : x.shape[3]]

@@ -16,10 +16,8 @@ This module is imported only when asked for: importing spandrel fails where torc
 import torch
 from torch import Tensor
 
-from nlrn.config import Config
-from nlrn.inference.restore import denoise, upscale
-from nlrn.inference.restorer import SCALES
-from nlrn.network import NLRN
+from nlrn import NLRN, denoise, upscale
+from nlrn.config import SCALES, Config
 
 try:
     from spandrel import (  # type: ignore[import-untyped]  # it has types, but does not say so

@@ -8,9 +8,27 @@ for failure in outcome.failed:
     print(failure.reason)
 """
 
-from nlrn.batch.jobs import Done, Job, plan_jobs
-from nlrn.batch.recipe import Recipe
-from nlrn.batch.running import ENGINES, Outcome, Watch, run
-from nlrn.errors import UsageError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nlrn.batch.jobs import Done, Job, plan_jobs
+    from nlrn.batch.recipe import Recipe
+    from nlrn.batch.running import ENGINES, Outcome, Watch, run
+    from nlrn.errors import UsageError
 
 __all__ = ["ENGINES", "Done", "Job", "Outcome", "Recipe", "UsageError", "Watch", "plan_jobs", "run"]
+
+# the parser of the command line needs the records of this room alone, and must not wait for what reads images
+_HOMES = {
+    "Recipe": "nlrn.batch.recipe",
+    "UsageError": "nlrn.errors",
+    **dict.fromkeys(("Done", "Job", "plan_jobs"), "nlrn.batch.jobs"),
+    **dict.fromkeys(("ENGINES", "Outcome", "Watch", "run"), "nlrn.batch.running"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nlrn.batch' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

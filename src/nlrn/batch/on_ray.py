@@ -2,15 +2,16 @@
 
 import logging
 import os
+import pickle
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlrn import images
-from nlrn.batch.jobs import Done, Job, reason_of
-from nlrn.batch.recipe import Recipe, count_pixels, save
+from nlrn.batch.jobs import Done, Job, outcome_of
+from nlrn.batch.places import Folders
+from nlrn.batch.recipe import Recipe, Restored, read, save
 from nlrn.errors import needs
 from nlrn.files import remove_parts
 
@@ -33,8 +34,8 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
     with needs("ray"):
         import ray
         import ray.data
-    recipe = replace(recipe, model=_absolute(recipe.model))
-    absolute = [Job(Path(os.path.abspath(job.source)), Path(os.path.abspath(job.target))) for job in jobs]
+    recipe = replace(recipe, model=_absolute_model(recipe.model))
+    absolute = [_absolute_job(job) for job in jobs]
     mine = not ray.is_initialized()
     if mine:
         _start(ray, workers)
@@ -52,8 +53,7 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
             num_gpus=1 if gpus else 0,
         )
         for row in rows.iter_rows():
-            done = Done(jobs[row["number"]], row["reason"] or None, row["pixels"], row["worker"])
-            yield done, list(row["said"])
+            yield replace(pickle.loads(row["done"]), job=jobs[row["number"]]), list(row["said"])
     finally:
         if mine:
             ray.shutdown()
@@ -90,6 +90,7 @@ class _Worker:
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
         self.recipe, self.restorer, self.attempts = recipe, recipe.load(), attempts
+        self.folders = Folders()
         self.said = _Notes()
         log = logging.getLogger("nlrn")
         log.setLevel(logging.INFO)
@@ -97,21 +98,19 @@ class _Worker:
         log.propagate = False
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        job = Job(Path(row["source"]), Path(row["target"]))
-        reason, pixels = "", 0
         import ray
 
+        job: Job = pickle.loads(row["job"])
+        made: Restored | Exception
         try:
             if ray.get(self.attempts.begin.remote(row["number"])) > _ATTEMPTS:
                 raise MemoryError
-            pages = self.restorer(images.read_pages(job.source), lambda done, total: None)
-            save(self.recipe, job.target, pages)
-            pixels = count_pixels(pages)
+            made = self.restorer(read(job), lambda done, total: None)
+            save(self.recipe, job, made.pages, self.folders)
         except Exception as error:  # one that fails never stops the others
-            reason = reason_of(job, error)
-        worker = f"{socket.gethostname()}:{os.getpid()}"
-        said = self.said.taken()
-        return {"number": row["number"], "reason": reason, "pixels": pixels, "worker": worker, "said": said}
+            made = error
+        done = replace(outcome_of(job, made), worker=f"{socket.gethostname()}:{os.getpid()}")
+        return {"number": row["number"], "done": pickle.dumps(done), "said": self.said.taken()}
 
 
 class _Notes(logging.Handler):
@@ -143,10 +142,17 @@ def _dataset(ray: Any, jobs: Sequence[Job]) -> Any:
     """The jobs, each a block of its own."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    rows = [{"number": n, "source": str(job.source), "target": str(job.target)} for n, job in enumerate(jobs)]
+    rows = [{"number": n, "job": pickle.dumps(job)} for n, job in enumerate(jobs)]
     return ray.data.from_items(rows, override_num_blocks=len(rows))
 
 
-def _absolute(model: str | None) -> str | None:
+def _absolute_model(model: Any) -> Any:
     """A file or folder by its whole name: a worker has another working folder."""
     return os.path.abspath(model) if model is not None and os.path.exists(model) else model
+
+
+def _absolute_job(job: Job) -> Job:
+    backup = None if job.backup is None else Path(os.path.abspath(job.backup))
+    return replace(
+        job, source=Path(os.path.abspath(job.source)), target=Path(os.path.abspath(job.target)), backup=backup
+    )

@@ -1,43 +1,87 @@
-"""What becomes of an image file, in plain values that can be sent to another process or machine."""
+"""What becomes of an image file, in plain values that can be sent to another process or machine.
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+The record is there without torch; what carries it out imports what it needs.
+"""
 
-import numpy as np
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from nlrn import images
-from nlrn.images import Picture
-from nlrn.inference.restorer import Options, Restorer
-from nlrn.inference.tiles import Progress
-from nlrn.pixels.arrays import in_units_of
+from nlrn.config import TASKS
+from nlrn.inference.options import Options
+from nlrn.inference.size import Size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nlrn.batch.jobs import Job
+    from nlrn.batch.places import Folders
+    from nlrn.images import Picture
+    from nlrn.inference.restorer import Restorer
+    from nlrn.inference.tiles import Progress
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How files are restored; the arguments are those of :func:`nlrn.denoise` and :func:`nlrn.upscale`."""
+class Recipe(Options):
+    """How files are restored. Each field is a flag of ``nlrn denoise``, ``nlrn upscale`` or, without "task", of both.
+
+    >>> Recipe("denoise", sigma=12, device="cpu").model is None
+    True
+    """
 
     task: Literal["denoise", "sr"]
-    sigma: float | None = None
-    """The noise level where white is 255, whatever the bit depth; None: estimated for each image."""
-    strength: float = 1.0
+    sigma: float | None = field(default=None, metadata={"task": "denoise"})
+    """Noise level, where white is 255, whatever the bit depth; estimated for each image if not given."""
+    strength: float = field(default=1.0, metadata={"task": "denoise"})
     """0 to 2: 1 takes the noise to be as strong as measured or given, 0 leaves the image alone."""
-    scale: int = 0
-    """2, 3 or 4 for ``sr``."""
-    model: str | None = None
-    ensemble: bool = False
-    device: str = "auto"
-    precision: str = "auto"
+    scale: float | None = field(default=None, metadata={"task": "sr"})
+    """How many times as high and wide: 2, 3, 4, 1.5 ... up to 16."""
+    width: int | None = field(default=None, metadata={"task": "sr"})
+    """Of the result in pixels, instead of --scale; without --height the shape is kept."""
+    height: int | None = field(default=None, metadata={"task": "sr"})
+    """Of the result in pixels, instead of --scale; without --width the shape is kept."""
     strip_metadata: bool = False
     """Write nothing but the pixels and the colour profile."""
+    keep_dpi: bool = field(default=False, metadata={"task": "sr"})
+    """Keep the dots per inch, and not the size on paper."""
     quality: int | None = None
-    """1 to 100 for lossy formats; None: fine enough to lose nothing that can be seen."""
+    """1 to 100 for JPEG, WebP, AVIF and HEIC; default so that nothing visible is lost."""
+    white: float | None = None
+    """What white is in the numbers of the files; default 255 in 8 bits, 65535 in 16 and 1 in floating point, or the
+    ends of a picture of 16 bits or floating point that lies beyond that, or takes a quarter of it or less."""
+    black: float | None = None
+    """What black is, with --white; default 0."""
 
     def __post_init__(self) -> None:
+        if self.black is not None and self.white is None:
+            raise ValueError("black is given with white, or not at all")
+        if self.white is not None and not self.white > (self.black or 0):
+            raise ValueError(f"white must be more than black, not {self.white:g}")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
         if not 0 <= self.strength <= 2:
             raise ValueError(f"strength must be from 0 to 2, not {self.strength:g}")
+        if self.task == "sr":
+            self.size  # noqa: B018  # said before any work
+
+    @property
+    def size(self) -> Size:
+        """For ``sr``: how large the results are."""
+        return Size(self.scale, self.width, self.height)
+
+    @property
+    def data_range(self) -> tuple[float, float] | None:
+        """Black and white, where they are said."""
+        return None if self.white is None else (self.black or 0, self.white)
+
+    @property
+    def suffix(self) -> str:
+        """Put behind the name of a result where nothing else is said."""
+        if self.task == "denoise":
+            return TASKS[self.task].suffix
+        return TASKS[self.task].suffix.format(self.size)
 
     def load(self) -> "PreparedRecipe":
         """Load the model; without a name, the one for each image is loaded when the first comes that needs it.
@@ -46,8 +90,26 @@ class Recipe:
             ModelError: there is no such model, or it is made for another task.
             ValueError: the device is not there.
         """
-        options = Options(self.model, self.ensemble, self.device, self.precision)
-        return PreparedRecipe(self, Restorer(self.task, options))
+        from nlrn.inference.restorer import Restorer
+
+        return PreparedRecipe(self, Restorer(self.task, self))
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The pages of a file, restored, and what was found out about them."""
+
+    pages: "list[Picture]"
+    level: float
+    """The noise where white is 255, mean over the pages; for super-resolution the scale."""
+    model: str
+    seconds: float
+    """It took to restore them."""
+
+    @property
+    def pixels(self) -> int:
+        """Of all pages."""
+        return sum(page.pixels.shape[0] * page.pixels.shape[1] for page in self.pages)
 
 
 @dataclass(frozen=True)
@@ -55,35 +117,80 @@ class PreparedRecipe:
     """A recipe whose model is there."""
 
     recipe: Recipe
-    restorer: Restorer
+    restorer: "Restorer"
 
-    def __call__(self, pages: list[Picture], progress: Progress) -> list[Picture]:
+    def __call__(self, pages: "Sequence[Picture]", progress: "Progress") -> Restored:
         """Every page of a file restored."""
+        from nlrn.images import Picture
 
-        def on_page(number: int) -> Progress:
+        started, restored, levels, model = time.perf_counter(), [], [], ""
+
+        def on_page(number: int) -> "Progress":
             return lambda done, total: progress(number * total + done, len(pages) * total)
 
-        return [
-            Picture(self._restored(page.pixels, on_page(number)), page.metadata) for number, page in enumerate(pages)
-        ]
+        for number, page in enumerate(pages):
+            restored.append(Picture(self._restored(page.pixels, on_page(number)), page.metadata))
+            found = self.restorer.found
+            if found is not None:
+                levels.append(found.level)
+                model = found.model
+        return Restored(restored, sum(levels) / max(1, len(levels)), model, time.perf_counter() - started)
 
-    def _restored(self, pixels: np.ndarray, progress: Progress) -> np.ndarray:
+    def _restored(self, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
         """[H, W] or [H, W, C] to as many axes."""
-        recipe, planar = self.recipe, pixels.ndim == 2
-        pixels = pixels[..., None] if planar else pixels
-        if recipe.task == "denoise":
-            sigma = in_units_of(pixels.dtype, recipe.sigma)
-            restored = self.restorer.denoise(pixels, sigma, progress, strength=recipe.strength)
-        else:
-            restored = self.restorer.upscale(pixels, recipe.scale, progress)
+        planar = pixels.ndim == 2
+        work = denoise if self.recipe.task == "denoise" else upscale
+        restored = work(self.restorer, self.recipe, pixels[..., None] if planar else pixels, progress)
         return restored[..., 0] if planar else restored
 
 
-def save(recipe: Recipe, target: Path, pages: list[Picture]) -> None:
-    """Write a restored file, and the folders that lead to it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    images.write_pages(target, pages, strip_metadata=recipe.strip_metadata, quality=recipe.quality)
+def denoise(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
+    """[H, W, C] with the noise removed as a recipe says."""
+    from nlrn.pixels.scene import Scene
+
+    scene = Scene(pixels, recipe.data_range)
+    return restorer.denoise(scene, scene.range.in_units(recipe.sigma), progress, strength=recipe.strength)
 
 
-def count_pixels(pages: list[Picture]) -> int:
-    return sum(page.pixels.shape[0] * page.pixels.shape[1] for page in pages)
+def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
+    """[H, W, C] enlarged as a recipe says."""
+    from nlrn.pixels.scene import Scene
+
+    return restorer.upscale(Scene(pixels, recipe.data_range), recipe.size, progress)
+
+
+def read(job: "Job") -> "list[Picture]":
+    """The pages of a file, once it is sure, as far as it shows before the work, that the result can be written.
+
+    Raises:
+        ImageFileError: it cannot be read, or its like cannot be written where it goes.
+    """
+    from nlrn import images
+    from nlrn.batch import places, streams
+
+    if not streams.is_stream(job.target):
+        places.check(job.target)
+    if job.source == streams.STDIN:
+        pages = images.decode_pages(streams.read_stdin(), "standard input")
+    else:
+        pages = images.read_pages(job.source)
+    images.check_writable(streams.name_of(job, pages), pages)
+    return pages
+
+
+def save(recipe: Recipe, job: "Job", pages: "Sequence[Picture]", folders: "Folders") -> None:
+    """Write a restored file, and the folders that lead to it.
+
+    Raises:
+        ImageFileError: it cannot be written.
+    """
+    from nlrn import images
+    from nlrn.batch import originals, streams
+
+    how = {name: getattr(recipe, name) for name in ("strip_metadata", "keep_dpi", "quality")}
+    if streams.is_stream(job.target):
+        streams.write(job.target, images.encode_pages(streams.name_of(job, pages), pages, **how))
+        return
+    folders.make(job.target.parent)
+    with nullcontext() if job.backup is None else originals.kept(job.target, job.backup):
+        images.write_pages(job.target, pages, **how)

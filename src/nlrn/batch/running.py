@@ -1,20 +1,26 @@
 """A run over many files: planned, carried out here or on a cluster, and told of."""
 
+import logging
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from pathlib import Path
 
-from nlrn import images
-from nlrn.batch.jobs import Done, Job, plan_jobs, reason_of
+from nlrn.batch.jobs import Done, Job, is_done, outcome_of, plan
+from nlrn.batch.naming import Naming
 from nlrn.batch.pipeline import overlapped
-from nlrn.batch.recipe import Recipe, count_pixels, save
+from nlrn.batch.places import Folders
+from nlrn.batch.recipe import Recipe, Restored, read, save
+from nlrn.batch.streams import DASH, STDIN, STDOUT, is_stream
 from nlrn.errors import UsageError
+from nlrn.files import remove_parts
 from nlrn.images import Picture
 from nlrn.inference.tiles import Progress
 
 ENGINES = ("local", "ray")
+_log = logging.getLogger("nlrn")
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Outcome:
 
     done: list[Done]
     failed: list[Done]
+    """Also what was found in folders, may have been meant, and was passed over."""
     skipped: list[Job]
     """Their output was there."""
     seconds: float
@@ -58,7 +65,11 @@ def run(
     out: str | os.PathLike[str] | None,
     *,
     suffix: str = "",
+    format: str | None = None,  # noqa: A002  # as the flag
     skip_existing: bool = False,
+    replace: bool = False,
+    backup: str = ".orig",
+    follow_links: bool = False,
     engine: str = "local",
     workers: int | None = None,
     watch: Watch | None = None,
@@ -69,8 +80,9 @@ def run(
 
     Args:
         recipe: what is done to each.
-        inputs, out, suffix: see :func:`nlrn.batch.jobs.plan_jobs`.
-        skip_existing: pass over files whose output is there.
+        inputs, out: see :func:`nlrn.batch.jobs.plan`. As text, "-" is standard input or output, and a name with a
+            slash at its end is that of a folder.
+        suffix, format, skip_existing, replace, backup, follow_links: see :class:`nlrn.batch.naming.Naming`.
         engine: "local": one process, which reads and writes while it restores. "ray": the cluster that the
             environment variable RAY_ADDRESS names, whose machines see the same files under the same names, or
             processes on this machine; needs ``nlrn[ray]``.
@@ -88,10 +100,24 @@ def run(
     if workers is not None and (engine == "local" or workers < 1):
         raise UsageError("workers are at least 1, and for the engine ray only")
     watch = watch or Watch()
-    jobs = plan_jobs([Path(given) for given in inputs], None if out is None else Path(out), suffix)
-    there = {job for job in jobs if skip_existing and job.target.exists()}
-    skipped, jobs = [job for job in jobs if job in there], [job for job in jobs if job not in there]
+    naming = Naming(suffix=suffix, format=format, replace=replace, backup=backup, follow_links=follow_links)
+    place = None if out is None else _path(out, STDOUT, "the output")
+    planned = plan([_path(given, STDIN, "an input") for given in inputs], place, naming, folder=_is_folder(out))
+    there = {job for job in planned.jobs if is_done(job)}
+    skipped = [job for job in planned.jobs if job in there and skip_existing]
+    jobs = [job for job in planned.jobs if not (job in there and skip_existing)]
+    if engine == "ray" and any(is_stream(path) for job in jobs for path in (job.source, job.target)):
+        raise UsageError("the engine ray takes files, and no pipes")
     watch.planned(jobs, skipped)
+    if planned.earlier:
+        _log.info("%s", _counted(planned.earlier, "passed over, as the result of an earlier run"))
+    replaced = (
+        [] if replace or (out is not None and not os.path.isdir(out)) else [j.target for j in jobs if j in there]
+    )
+    if replaced:  # names that nobody gave: other programs may have made what has them
+        _log.warning("%s", _counted(replaced, "there already and will be overwritten"))
+    remove_parts([job.target for job in planned.jobs])
+    folders = Folders()
     started, waited = time.perf_counter(), None
     results: list[Done] = []
     if jobs and engine == "ray":
@@ -103,33 +129,56 @@ def run(
             watch.finished(done)
             results.append(done)
     elif jobs:
-        waited = _restore_here(recipe, jobs, watch, results)
+        waited = _restore_here(recipe, jobs, watch, results, folders)
+    results = [_unless_lost(done, folders) for done in results]
     return Outcome(
         done=[one for one in results if one.reason is None],
-        failed=[one for one in results if one.reason is not None],
+        failed=[one for one in (*results, *planned.passed_over) if one.reason is not None],
         skipped=skipped,
         seconds=time.perf_counter() - started,
         waited=waited,
     )
 
 
-def _restore_here(recipe: Recipe, jobs: Sequence[Job], watch: Watch, results: list[Done]) -> float:
+def _path(given: str | os.PathLike[str], dash: Path, role: str) -> Path:
+    name = os.fspath(given)
+    if not name:
+        raise UsageError(f"{role} has an empty name, as of a variable that is not set: name a file or a folder")
+    return dash if given == DASH else Path(name)
+
+
+def _is_folder(out: str | os.PathLike[str] | None) -> bool:
+    """Whether a name says by a slash at its end that it is that of a folder."""
+    return isinstance(out, str) and out.endswith(("/", os.sep))
+
+
+def _counted(paths: Sequence[Path], what: str) -> str:
+    if len(paths) == 1:
+        return f"{paths[0]} is {what}"
+    return f"{len(paths)} files are {what}, {paths[0]} the first"
+
+
+def _unless_lost(done: Done, folders: Folders) -> Done:
+    if done.reason is not None or is_stream(done.job.target) or not folders.lost(done.job.target):
+        return done
+    reason = f"{done.job.target} was written and has vanished together with its folder: see what took it"
+    return changed(done, reason=reason, pixels=0)
+
+
+def _restore_here(recipe: Recipe, jobs: Sequence[Job], watch: Watch, results: list[Done], folders: Folders) -> float:
     """Restore files in this process; appends to the results, returns the seconds of waiting."""
     restorer = recipe.load()
 
-    def finished(job: Job, made: list[Picture] | Exception) -> None:
-        if isinstance(made, Exception):
-            done = Done(job, reason_of(job, made), 0)
-        else:
-            done = Done(job, None, count_pixels(made))
+    def finished(job: Job, made: Restored | Exception) -> None:
+        done = outcome_of(job, made)
         results.append(done)
         watch.finished(done)
 
     return overlapped(
         jobs,
-        read=lambda job: images.read_pages(job.source),
+        read=read,
         work=lambda job, pages: restorer(pages, watch.started(job, pages)),
-        write=lambda job, pages: save(recipe, job.target, pages),
+        write=lambda job, made: save(recipe, job, made.pages, folders),
         finished=finished,
-        size=lambda pages: sum(page.pixels.nbytes for page in pages),
+        size=lambda held: sum(page.pixels.nbytes for page in (held.pages if isinstance(held, Restored) else held)),
     ).waited

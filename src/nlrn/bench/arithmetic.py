@@ -18,11 +18,12 @@ def neighbours(size: int, window: int) -> int:
 def forward_flops(network: NLRN, size: int) -> int:
     """Floating-point operations of one pass over an image of size x size: those of its products, norms left out.
 
-    Each step's own logits count once, as where a map of them is carried.
+    Each step's own logits count once, as where a map of them is carried. A network that enlarges does so twice.
     """
     config, body = network.config, network.bodies[0]
     side = -(-size // config.unshuffle)
-    kernels = _kernels(network.head) + _kernels(network.tail)
+    tail = network.tail.weight[network.made(2)]
+    kernels = _kernels(network.head) + tail.numel()
     kernels += config.steps * (_kernels(cast(nn.Module, body.conv1)) + _kernels(cast(nn.Module, body.conv2)))
     correlation = 0
     if config.every:

@@ -5,11 +5,9 @@ together, and the fraction of the rate at which this PyTorch multiplies large ma
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from functools import partial
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor
@@ -17,9 +15,11 @@ from torch.nn import functional as F
 
 from nlrn.bench.arithmetic import gemm_rate, neighbours
 from nlrn.bench.timing import seconds
-from nlrn.correlation import available, confined_attention, tiled
-from nlrn.correlation.dispatch import VARIABLE
+from nlrn.config import Config
+from nlrn.correlation import available, dispatch, reference_attention, tiled
 from nlrn.correlation.kernels import KERNELS
+from nlrn.correlation.operator import attend
+from nlrn.models import list_models
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 # The forms that are not this package's kernels; the ratio of a row is to the fastest of them.
@@ -29,6 +29,12 @@ _SDPA_TILE = 16
 _FLEX_H, _FLEX_W = 8, 16
 
 Form = Callable[[Tensor, Tensor, Tensor, int], Tensor]
+
+
+def shipped() -> list[tuple[int, int, int]]:
+    """Channels of queries and of values, and the window, of the models that ship and of the paper's network."""
+    configs = [Config(**card["config"]) for card in list_models().values()]
+    return sorted({(config.embedding, config.filters, config.window) for config in (*configs, Config())})
 
 
 def correlation(
@@ -145,33 +151,45 @@ def _inputs(batch: int, depth: int, width: int, size: int, dtype: torch.dtype = 
     return [x.to(dtype).permute(0, 3, 1, 2).requires_grad_() for x in images]
 
 
-@contextmanager
-def _as(name: str) -> Iterator[Form]:
-    """The form of this name, for as long as it is measured."""
-    if name == "sdpa":
-        yield _sdpa
-    elif name == "flex":
-        yield _flex
-    elif name == "eager":
-        with mock.patch.object(tiled, "_accumulation", lambda q, *_: q.dtype):
-            yield tiled.tiled_attention
-    else:
-        with mock.patch.dict(os.environ, {VARIABLE: name}):
-            yield confined_attention
+class _Eager(torch.autograd.Function):
+    """PyTorch's tiles with logits and sums in the type of the inputs."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
+        out, lse = tiled.forward(q, k, v, window, "softmax", q.dtype)
+        ctx.save_for_backward(q, k, v, out, lse)
+        ctx.window = window
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, out, lse = ctx.saved_tensors
+        return *tiled.backward(grad, q, k, v, out, lse, ctx.window, "softmax", q.dtype), None
+
+
+def _form(name: str) -> Form:
+    """The form of this name.
+
+    Raises:
+        ValueError: there is none.
+        RuntimeError: it cannot run here.
+    """
+    others: dict[str, Form] = {"sdpa": _sdpa, "flex": _flex, "eager": _Eager.apply, "reference": reference_attention}
+    return others.get(name) or partial(attend, form=dispatch.check(name))
 
 
 def _time(name: str, inputs: list[Tensor], window: int) -> Iterator[tuple[str, float]]:
-    with _as(name) as form:
-        q, k, v = (x.detach() for x in inputs)
-        if name == "flex":
-            form(q, k, v, window)  # compiles
-        yield "forward", seconds(lambda: form(q, k, v, window))
-        if name in ("sdpa", "flex"):
-            return  # neither has a backward pass of its own for this on the CPU
-        q, k, v = inputs
-        out = form(q, k, v, window)
-        gradient = torch.ones_like(out)
-        yield "backward", seconds(lambda: torch.autograd.grad(out, inputs, gradient))
+    form = _form(name)
+    q, k, v = (x.detach() for x in inputs)
+    if name == "flex":
+        form(q, k, v, window)  # compiles
+    yield "forward", seconds(lambda: form(q, k, v, window))
+    if name in ("sdpa", "flex"):
+        return  # neither has a backward pass of its own for this on the CPU
+    q, k, v = inputs
+    out = form(q, k, v, window)
+    gradient = torch.ones_like(out)
+    yield "backward", seconds(lambda: torch.autograd.grad(out, inputs, gradient))
 
 
 def _sdpa(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:

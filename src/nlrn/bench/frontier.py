@@ -12,7 +12,7 @@ from nlrn.bench.network import machine
 from nlrn.bench.peers import PEERS, Peer
 from nlrn.bench.timing import seconds
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
 
@@ -128,8 +128,8 @@ def _peer_call(network: torch.nn.Module, peer: Peer, size: int, dtype: torch.dty
 
 
 def _our_call(network: NLRN, size: int, dtype: torch.dtype) -> Callable[[], object]:
-    fused, x = FusedNLRN(network, dtype), _image(network.config.channels, size)
-    return lambda: restore(fused, x, 25 / 255 if network.config.noise_map else None)
+    fused, x = FusedNLRN(network, dtype), _image(network.config.channels, size // network.config.factor(2))
+    return lambda: restore(fused, x, 25 / 255 if network.config.noise_map else None, scale=2)
 
 
 def _image(channels: int, size: int) -> Tensor:

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from nlrn.correlation.dispatch import VARIABLE
 from nlrn.evaluation.patches import PATCH, restore_by_patches
 from nlrn.inference.device import choose_precision
 from nlrn.inference.fused import CORRELATION, FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.network import NLRN
 
 PAPER = "paper"
@@ -39,7 +40,7 @@ def network(
 
     Args:
         names: models that ship, files, or :data:`PAPER`.
-        size: side of the image.
+        size: side of the image that comes out; a network that enlarges makes it from half.
         precisions: "fp32" and "bf16", one measurement each.
         repeats: the quickest counts.
         patches: of the released protocol, so many patches of 45 x 45 are restored, and the time for the rest is
@@ -116,10 +117,11 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
     torch.set_num_threads(threads)
     made, dtype = _load(name), choose_precision(precision, torch.device("cpu"))
     channels = made.config.channels
-    image = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0))
-    fused = FusedNLRN(made, dtype)
-    restore(fused, image[..., :64, :64], _SIGMA)
-    taken = min(seconds(lambda: restore(fused, image, _SIGMA)) for _ in range(repeats))
+    side = size // made.config.factor(2)
+    image = torch.rand(1, channels, side, side, generator=torch.Generator().manual_seed(0))
+    run = partial(restore, FusedNLRN(made, dtype), sigma=_SIGMA, scale=2)
+    run(image[..., :64, :64])
+    taken = min(seconds(lambda: run(image)) for _ in range(repeats))
     peak = _peak()
     return {
         "model": name,
@@ -127,8 +129,8 @@ def _measure(name: str, size: int, precision: str, repeats: int, patches: int, t
         "seconds": taken,
         "us_per_pixel": taken / size**2 * 1e6,
         "peak_bytes": peak,
-        "shares": _shares(lambda: restore(fused, image, _SIGMA)),
-        "released": _released(made, image, dtype, patches) if patches else None,
+        "shares": _shares(lambda: run(image)),
+        "released": _released(made, image, dtype, patches) if patches and side == size else None,
     }
 
 

@@ -37,7 +37,7 @@ def training(
 
     Args:
         names: models whose configurations are trained, from random weights; or :data:`PAPER`.
-        batch, patch: so many patches of that side, as the paper has them.
+        batch, patch: so many patches of that side, as the paper has them, of what the network is given.
         precisions: "fp32" and "bf16" (mixed), one measurement each.
         repeats: the forms take turns this many times, and the quickest of each counts.
         device: "auto", "cpu", "cuda" or "mps".
@@ -106,13 +106,14 @@ class _Step:
         made = NLRN(config).to(device)
         self.network = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
         self.optimizers = make_optimizers(self.network, 1e-3)
-        self.clean = torch.rand(batch, config.channels, patch, patch, device=device)
-        self.noisy = self.clean + 0.1 * torch.randn_like(self.clean)
+        side = patch * config.factor(2)
+        self.clean = torch.rand(batch, config.channels, side, side, device=device)
+        self.seen = self.clean[..., :patch, :patch] + 0.1 * torch.randn(patch, patch, device=device)
 
     def seconds(self) -> float:
         start = time.perf_counter()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            restored: Tensor = self.network(self.noisy, 0.1)
+            restored: Tensor = self.network(self.seen, 0.1, scale=2)
         (restored.float() - self.clean).square().mean().backward()  # type: ignore[no-untyped-call]  # as torch has it
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:

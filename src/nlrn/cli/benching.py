@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -37,7 +37,7 @@ def add(commands: "Commands") -> None:
         "training": _add_training(parts),
         "frontier": _add_frontier(parts),
     }
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    bench.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     bench.set_defaults(command=_bench, measure=lambda _: _all(parsers))
 
 
@@ -45,17 +45,23 @@ def _add_part(
     parts: "Commands", name: str, measure: Callable[[argparse.Namespace], Measured], about: str
 ) -> argparse.ArgumentParser:
     part = parts.add_parser(name, help=about, description=about)
-    part.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    part.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
     part.set_defaults(measure=measure)
     return part
 
 
 def _add_correlation(parts: "Commands") -> argparse.ArgumentParser:
-    part = _add_part(parts, "correlation", _correlation, "the confined correlation in all its forms, side by side")
+    part = _add_part(
+        parts,
+        "correlation",
+        _correlation,
+        "the confined correlation in all its forms, side by side; without --window, --depth and --width "
+        "as all models that ship have it",
+    )
     part.add_argument("--size", type=int, default=128, help="side of the image")
-    part.add_argument("--window", type=int, default=45)
-    part.add_argument("--depth", type=int, nargs="+", default=[64, 128, 256, 768], help="channels of the queries")
-    part.add_argument("--width", type=int, default=128, help="channels of the values")
+    part.add_argument("--window", type=int, help="default: 45")
+    part.add_argument("--depth", type=int, nargs="+", help="channels of the queries; default: 64")
+    part.add_argument("--width", type=int, help="channels of the values; default: 128")
     part.add_argument("--repeats", type=int, default=3)
     part.add_argument(
         "--precision", choices=("fp32", "bf16"), nargs="+", help="default: all that the processor is fast in"
@@ -118,7 +124,7 @@ def _add_frontier(parts: "Commands") -> argparse.ArgumentParser:
     part.add_argument("--size", type=int, default=512, help="side of the image, a multiple of 8")
     part.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=("fp32", "bf16"))
     part.add_argument("--repeats", type=int, default=3)
-    part.add_argument("--figure", type=Path, metavar="PNG", help="draw it there; needs nlrn[train]")
+    part.add_argument("--figure", type=path, metavar="PNG", help="draw it there; needs nlrn[train]")
     return part
 
 
@@ -144,22 +150,26 @@ def _all(parsers: dict[str, argparse.ArgumentParser]) -> Measured:
 def _correlation(options: argparse.Namespace) -> Measured:
     import torch
 
-    from nlrn.bench.correlation import correlation, table
+    from nlrn.bench.correlation import correlation, shipped, table
     from nlrn.inference.device import has_fast_bf16
 
     fast = ["fp32", "bf16"] if has_fast_bf16(torch.device("cpu")) else ["fp32"]
-    results = {
-        precision: correlation(
+    given = (options.depth, options.width, options.window)
+    one = (options.depth or [64], options.width or 128, options.window or 45)
+    wanted = [one] if any(given) else [([depth], width, window) for depth, width, window in shipped()]
+    results = [
+        correlation(
             size=options.size,
-            window=options.window,
-            depths=options.depth,
-            width=options.width,
+            window=window,
+            depths=depths,
+            width=width,
             repeats=options.repeats,
             precision=precision,
         )
         for precision in options.precision or fast
-    }
-    return results, "\n".join(map(table, results.values()))
+        for depths, width, window in wanted
+    ]
+    return {"configurations": results}, "\n".join(map(table, results))
 
 
 def _propagation(options: argparse.Namespace) -> Measured:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from nlrn.evaluation.metrics import psnr, ssim
 from nlrn.inference.restore import denoise, upscale
 from nlrn.pixels.degrade import add_noise, resize_bicubic, round_8bit
 
-_SIGMA, _SCALE, _SEED = 25, 3, 0
+_SIGMA, _SEED = 25, 0
+_SCALE: Literal[3] = 3
 
 
 def run_demo(folder: Path) -> None:

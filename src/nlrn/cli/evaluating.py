@@ -1,11 +1,10 @@
 """``nlrn evaluate``: how good a model is on test images, by the protocol of the papers."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
-from nlrn.cli.options import add_device
+from nlrn.cli.options import add_device, path
 from nlrn.config import DENOISE, SUPER_RESOLUTION
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def add(commands: "Commands") -> None:
         action="store_true",
         help="with --all: go on where the --json file ends, and keep what it says of the same weights and precision",
     )
-    evaluate.add_argument("--markdown", type=Path, metavar="FILE", help="with --all: write the tables there")
+    evaluate.add_argument("--markdown", type=path, metavar="FILE", help="with --all: write the tables there")
     evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
     tasks = evaluate.add_subparsers(metavar="TASK")
     for task, flag, kind, levels in (
@@ -37,7 +36,7 @@ def add(commands: "Commands") -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser, data: str, *, required: bool) -> None:
-    parser.add_argument("--data", type=Path, required=required, help=data)
+    parser.add_argument("--data", type=path, required=required, help=data)
     parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns")
     parser.add_argument(
         "--patches",
@@ -46,7 +45,7 @@ def _add_common(parser: argparse.ArgumentParser, data: str, *, required: bool) -
         help="the released protocol: patches of 45 x 45 cut every so many pixels, restored alone and averaged",
     )
     add_device(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--json", type=path, metavar="FILE", help="write all figures there")
 
 
 def _evaluate_all(options: argparse.Namespace) -> int:
@@ -90,7 +89,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     from nlrn.evaluation.report import as_json, print_report
     from nlrn.files import write_json
     from nlrn.inference.device import choose_precision
-    from nlrn.inference.restorer import ready
+    from nlrn.inference.ready import ready
 
     name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)

@@ -1,10 +1,10 @@
 """``nlrn explain``: what a network looks at."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -14,10 +14,10 @@ def add(commands: "Commands") -> None:
     explain = commands.add_parser(
         "explain", help="draw which pixels a network looks at when it restores one", description=_explain.__doc__
     )
-    explain.add_argument("image", type=Path, metavar="IMAGE")
+    explain.add_argument("image", type=path, metavar="IMAGE")
     explain.add_argument("x", type=int, metavar="X", help="column of the pixel, from 0 at the left")
     explain.add_argument("y", type=int, metavar="Y", help="row of the pixel, from 0 at the top")
-    explain.add_argument("-o", "--output", type=Path, required=True, metavar="PNG")
+    explain.add_argument("-o", "--output", type=path, required=True, metavar="PNG")
     explain.add_argument("--model", help="name or file; default the one that the task ships with")
     explain.add_argument(
         "--sigma", type=float, help="noise level, where white is 255, whatever the bit depth; estimated if not given"
@@ -34,7 +34,7 @@ def _explain(options: argparse.Namespace) -> int:
     from nlrn.config import TASKS
     from nlrn.explanation.attention import explain
     from nlrn.explanation.heatmaps import draw
-    from nlrn.inference.restorer import ready
+    from nlrn.inference.ready import ready
     from nlrn.pixels.arrays import colours_of, in_units_of
 
     pixels = images.read(options.image).pixels

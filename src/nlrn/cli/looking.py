@@ -1,10 +1,12 @@
 """``nlrn demo``, ``models`` and ``info``: look around."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nlrn.cli.exits import DONE
+from nlrn.cli.options import path
 from nlrn.models.cards import list_models
 
 if TYPE_CHECKING:
@@ -13,13 +15,21 @@ if TYPE_CHECKING:
 
 def add(commands: "Commands") -> None:
     demo = commands.add_parser("demo", help="see it work on a sample photograph")
-    demo.add_argument("-o", "--output", type=Path, default=Path("nlrn-demo"), help="folder for the pictures")
+    demo.add_argument("-o", "--output", type=path, default=Path("nlrn-demo"), help="folder for the pictures")
     demo.set_defaults(command=_demo)
-    commands.add_parser("models", help="the models that ship").set_defaults(command=_models)
-    commands.add_parser("info", help="versions, devices, kernels in use").set_defaults(command=_info)
+    for name, about, command in (
+        ("models", "the models that ship", _models),
+        ("info", "versions, devices, kernels in use", _info),
+    ):
+        parser = commands.add_parser(name, help=about)
+        parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+        parser.set_defaults(command=command)
 
 
 def _models(options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps(list_models(), indent=2))
+        return DONE
     from rich.console import Console
     from rich.table import Table
 
@@ -38,10 +48,10 @@ def _scores(card: dict[str, Any]) -> str:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from nlrn.cli.machine import info_lines
+    from nlrn.cli.machine import machine, machine_lines
 
-    for line in info_lines():
-        print(line)
+    found = machine()
+    print(json.dumps(found, indent=2) if options.json else "\n".join(machine_lines(found)))
     return DONE
 
 

@@ -1,62 +1,45 @@
 """``nlrn denoise`` and ``nlrn upscale``: restore files and folders."""
 
 import argparse
-import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
-from nlrn.cli.exits import DONE, SOME_FAILED, WRONG_USE
-from nlrn.cli.options import add_device
+from nlrn.batch.naming import Naming
+from nlrn.batch.recipe import Recipe
+from nlrn.cli.exits import DONE, MEANING, SOME_FAILED, WRONG_USE
+from nlrn.cli.flags import add_flags, from_flags
+from nlrn.cli.options import name
+from nlrn.config import DENOISE, SUPER_RESOLUTION, Task
+from nlrn.errors import UsageError
 
 if TYPE_CHECKING:
-    from nlrn.batch import Recipe
+    from nlrn.batch import Outcome
     from nlrn.cli.options import Commands
 
 
 def add(commands: "Commands") -> None:
-    denoise = commands.add_parser("denoise", help="remove noise from images")
-    denoise.add_argument(
-        "--sigma",
-        type=float,
-        help="noise level, where white is 255, whatever the bit depth; estimated for each image if not given",
-    )
-    denoise.add_argument(
-        "--strength",
-        type=float,
-        default=1.0,
-        help="0 to 2: 1 takes the noise to be as strong as measured or given, 0 leaves the image alone; default 1",
-    )
-    _add_common(denoise, _denoise, "-denoised")
-    upscale = commands.add_parser("upscale", help="enlarge images")
-    upscale.add_argument("--scale", type=int, choices=(2, 3, 4), required=True)
-    _add_common(upscale, _upscale, "-x2, -x3 or -x4")
+    _add(commands, DENOISE, "remove noise from images")
+    _add(commands, SUPER_RESOLUTION, "enlarge images")
 
 
-def _add_common(parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int], suffix: str) -> None:
-    parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="image files, or folders of them")
+def _add(commands: "Commands", task: Task, about: str) -> None:
+    parser = commands.add_parser(task.verb, help=about, epilog=MEANING)
+    parser.add_argument(
+        "inputs", type=name, nargs="+", metavar="INPUT", help="image files, folders of them, patterns, or - for stdin"
+    )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
+        type=name,
         metavar="OUT",
-        help="a file for one input, a folder for several or for a folder; default beside each input",
+        help="a file for one input, a folder for several or for a folder, - for stdout; default beside each input",
     )
-    parser.add_argument(
-        "--suffix",
-        metavar="TEXT",
-        help=f"put TEXT behind the name of each output; default {suffix} without --output, else nothing",
-    )
-    parser.add_argument("--skip-existing", action="store_true", help="pass over inputs whose output is there")
-    parser.add_argument("--strip-metadata", action="store_true", help="keep only the pixels and the colour profile")
-    parser.add_argument(
-        "--quality", type=int, help="1 to 100 for JPEG, WebP, AVIF and HEIC; default so that nothing visible is lost"
-    )
-    parser.add_argument(
-        "--model", help="name or file; default the one that serves the task, and for denoising the noise"
-    )
-    parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns: slower, better")
-    add_device(parser)
+    others = [field.name for field in fields(Recipe) if field.metadata.get("task", task.name) != task.name]
+    add_flags(parser, Recipe, skip=("task", *others))
+    add_flags(parser, Naming)
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
@@ -66,50 +49,65 @@ def _add_common(parser: argparse.ArgumentParser, command: Callable[[argparse.Nam
     parser.add_argument(
         "--workers", type=int, metavar="N", help="processes of the engine ray; default one to a GPU or processor"
     )
-    parser.set_defaults(command=command)
-
-
-def _denoise(options: argparse.Namespace) -> int:
-    from nlrn.batch import Recipe
-
-    return _run(
-        options, Recipe("denoise", sigma=options.sigma, strength=options.strength, **_how(options)), "-denoised"
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
+    said.add_argument("-v", "--verbose", action="store_true", help="say more, for reports of errors")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print a line of JSON for each picture: file, level, model, seconds, output, error",
     )
+    defaults = {field.name: field.default for field in fields(Recipe) if field.name in others}
+    parser.set_defaults(command=_run, task=task, **defaults)
 
 
-def _upscale(options: argparse.Namespace) -> int:
-    from nlrn.batch import Recipe
-
-    return _run(options, Recipe("sr", scale=options.scale, **_how(options)), f"-x{options.scale}")
-
-
-def _how(options: argparse.Namespace) -> dict[str, Any]:
-    """What both commands have in common."""
-    names = ("model", "ensemble", "device", "precision", "strip_metadata", "quality")
-    return {name: getattr(options, name) for name in names}
-
-
-def _run(options: argparse.Namespace, recipe: "Recipe", suffix: str) -> int:
+def _run(options: argparse.Namespace) -> int:
     from nlrn.batch import run
-    from nlrn.cli.watching import summary, watching
+    from nlrn.cli.saying import say
+    from nlrn.cli.watching import json_line, summary, watching
 
-    if options.suffix is not None:
-        suffix = options.suffix
-    elif options.output is not None:
-        suffix = ""
-    with watching() as watch:
-        outcome = run(
-            recipe,
-            options.inputs,
-            options.output,
-            suffix=suffix,
-            skip_existing=options.skip_existing,
-            engine=options.engine,
-            workers=options.workers,
-            watch=watch,
-        )
-    for line in summary(outcome):
-        print(f"nlrn: {line}", file=sys.stderr)
+    recipe = from_flags(Recipe, options, task=options.task.name)
+    naming = from_flags(Naming, options)
+    if options.json and (options.output == "-" or (options.inputs == ["-"] and options.output is None)):
+        raise UsageError("--json and the picture would both go to standard output: give a file as --output")
+    suffix = naming.suffix
+    if suffix is None:
+        suffix = "" if options.output or naming.replace else recipe.suffix
+    with watching(quiet=options.quiet, verbose=options.verbose, as_json=options.json) as watch:
+        try:
+            outcome = run(
+                recipe,
+                list(_matched(options.inputs)),
+                options.output,
+                **{**vars(naming), "suffix": suffix},
+                engine=options.engine,
+                workers=options.workers,
+                watch=watch,
+            )
+        except KeyboardInterrupt as stop:
+            if watch.count:
+                stop.args = (watch.stopped(),)
+            raise
+    if options.json:
+        print(*map(json_line, outcome.failed), sep="\n", end="\n" * bool(outcome.failed))
+    for line in summary(outcome, quiet=options.quiet):
+        say(line)
+    return _exit_code(outcome)
+
+
+def _exit_code(outcome: "Outcome") -> int:
     if not outcome.failed:
         return DONE
     return SOME_FAILED if outcome.done or outcome.skipped or len(outcome.failed) > 1 else WRONG_USE
+
+
+def _matched(inputs: Sequence[str]) -> Iterator[str]:
+    """The inputs, with patterns that no shell has looked up replaced by what they match."""
+    for given in inputs:
+        if os.path.lexists(given) or not glob.has_magic(given):
+            yield given
+            continue
+        found = sorted(glob.glob(given, recursive=True))
+        if not found:
+            raise UsageError(f"{given} matches no file: check the pattern and the folder")
+        yield from found

@@ -1,12 +1,11 @@
 """``nlrn train`` and ``nlrn ablate``: train a network, or many small ones to see what matters."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
 from nlrn.cli.flags import add_flags, from_flags
-from nlrn.cli.options import add_device
+from nlrn.cli.options import add_device, path
 from nlrn.config import TASKS, Config
 from nlrn.errors import UsageError, needs
 from nlrn.training.settings import Settings
@@ -25,9 +24,9 @@ def add(commands: "Commands") -> None:
         one.set_defaults(command=_train, task=task)
     ablate = commands.add_parser("ablate", help="what each part of the network is worth: a table and a figure")
     ablate.add_argument(
-        "--data", type=Path, nargs="+", required=True, help="folders of training images; of test images for --trained"
+        "--data", type=path, nargs="+", required=True, help="folders of training images; of test images for --trained"
     )
-    ablate.add_argument("--out", type=Path, help="for the runs and results; found there, they go on")
+    ablate.add_argument("--out", type=path, help="for the runs and results; found there, they go on")
     ablate.add_argument(
         "--trained", metavar="MODEL", help="train nothing: what the attention is worth in this model, on the images"
     )

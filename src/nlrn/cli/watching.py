@@ -1,82 +1,151 @@
 """What ``nlrn denoise`` and ``nlrn upscale`` say while they work: n of N, time left, pixels per second."""
 
+import json
 import logging
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from rich.progress import Progress as Bars
-
 from nlrn.batch import Done, Job, Outcome, Watch
-from nlrn.cli.progress import bars
+from nlrn.cli.saying import printable
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
     from nlrn.images import Picture
     from nlrn.inference.tiles import Progress
 
 
-class ConsoleWatch(Watch):
-    """Two bars, for all files and for the one in work, and a line for each finished one.
+class Lines(Watch):
+    """A line for each finished file. The time left is judged by the sizes of the files.
 
-    The time left is judged by the sizes of the files, which are known before they are read.
+    Args:
+        quiet: say nothing of what goes well.
+        as_json: print a line of JSON for each that is done.
     """
 
-    def __init__(self, shown: Bars) -> None:
+    def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
+        self.quiet, self.as_json = quiet, as_json
+        self.current = ""
+        self.count = self.done = self.failed = self.pixels = 0
+
+    def planned(self, jobs: Sequence[Job], skipped: Sequence[Job]) -> None:
+        self.count = len(jobs)
+        self.sizes = {job: job.source.stat().st_size if job.source.is_file() else 0 for job in jobs}
+        self.bytes, self.bytes_done = sum(self.sizes.values()), 0
+        self.begun = self.paced = time.perf_counter()
+        self.bytes_before = 0
+        if skipped and not self.quiet:
+            self.print(f"{len(skipped)} of {len(jobs) + len(skipped)} are there already and are skipped")
+
+    def started(self, job: Job, pages: "Sequence[Picture]") -> "Progress":
+        self.current = f"{job.source.name}: " if self.count > 1 else ""
+        return lambda done, total: None
+
+    def finished(self, done: Done) -> None:
+        self.done += 1
+        self.failed += done.reason is not None
+        self.pixels += done.pixels
+        self.bytes_done += self.sizes[done.job]
+        if self.done == 1:  # it paid for the start too: what comes after it tells the pace
+            self.paced, self.bytes_before = time.perf_counter(), self.bytes_done
+        if self.as_json and done.reason is None:
+            print(json_line(done), flush=True)
+        if self.quiet:
+            return
+        became = f"{done.job.source} -> {done.job.target}" if done.reason is None else f"{done.job.source} failed"
+        if self.count > 1:
+            left = self._left()
+            told = "" if left is None else f", {timedelta(seconds=round(left))} left"
+            self.print(f"{self.done}/{self.count} {became}  ({self.speed()}{told})")
+        elif done.reason is None:
+            self.print(became)
+
+    def said(self, job: Job, message: str) -> None:
+        if not self.quiet:
+            self.print(f"{job.source.name}: {message}" if self.count > 1 else message)
+
+    def speed(self) -> str:
+        spent = time.perf_counter() - self.begun
+        return f"{self.pixels / spent / 1e6:.2g} megapixels/s"
+
+    def print(self, line: str) -> None:
+        print(printable(line), file=sys.stderr)
+
+    def stopped(self) -> str:
+        """What is done at an early end."""
+        return (
+            f"{self.done - self.failed} of {self.count} images are done and whole; --skip-existing goes on from them"
+        )
+
+    def _left(self) -> float | None:
+        """Seconds, once more than one file tells."""
+        told = self.bytes_done - self.bytes_before
+        if self.bytes_done == self.bytes:
+            return 0.0
+        return (time.perf_counter() - self.paced) * (self.bytes - self.bytes_done) / told if told else None
+
+
+class BarsToo(Lines):
+    """The same with two bars on the terminal, for all files and for the one in work."""
+
+    def __init__(self, shown: "Bars", as_json: bool) -> None:
+        super().__init__(as_json=as_json)
         self.bars = shown
         self.whole = shown.add_task("images", total=None, visible=False)
         self.piece = shown.add_task("", total=None, visible=False)
-        self.current = ""
 
     def planned(self, jobs: Sequence[Job], skipped: Sequence[Job]) -> None:
-        self.count, self.done, self.pixels = len(jobs), 0, 0
-        self.sizes = {job: job.source.stat().st_size if job.source.exists() else 0 for job in jobs}
-        self.bytes, self.bytes_done = sum(self.sizes.values()), 0
-        self.begun = time.perf_counter()
-        if skipped:
-            self._print(f"{len(skipped)} of {len(jobs) + len(skipped)} are there already and are skipped")
+        super().planned(jobs, skipped)
         self.bars.update(
             self.whole, total=max(self.bytes, 1), visible=len(jobs) > 1, description=f"images 0/{len(jobs)}"
         )
 
     def started(self, job: Job, pages: "Sequence[Picture]") -> "Progress":
+        super().started(job, pages)
         height, width = pages[0].pixels.shape[:2]
         several = f", {len(pages)} pages" if len(pages) > 1 else ""
-        self.current = f"{job.source.name}: " if self.count > 1 else ""
         self.bars.reset(
-            self.piece, total=None, description=f"{job.source.name} {width} x {height}{several}", visible=True
+            self.piece,
+            total=None,
+            description=printable(f"{job.source.name} {width} x {height}{several}"),
+            visible=True,
         )
         return lambda done, total: self.bars.update(self.piece, completed=done, total=total)
 
     def finished(self, done: Done) -> None:
-        self.done += 1
-        self.pixels += done.pixels
-        self.bytes_done += self.sizes[done.job]
-        spent = time.perf_counter() - self.begun
-        speed = f"{self.pixels / spent / 1e6:.2g} megapixels/s"
+        super().finished(done)
         self.bars.update(
-            self.whole, completed=self.bytes_done, description=f"images {self.done}/{self.count}, {speed}"
+            self.whole, completed=self.bytes_done, description=f"images {self.done}/{self.count}, {self.speed()}"
         )
-        became = f"{done.job.source} -> {done.job.target}" if done.reason is None else f"{done.job.source} failed"
-        if self.count > 1:
-            left = spent * (self.bytes - self.bytes_done) / max(self.bytes_done, 1)
-            self._print(f"{self.done}/{self.count} {became}  ({speed}, {timedelta(seconds=round(left))} left)")
-        elif done.reason is None:
-            self._print(became)
 
-    def said(self, job: Job, message: str) -> None:
-        self._print(f"{job.source.name}: {message}" if self.count > 1 else message)
-
-    def _print(self, line: str) -> None:
-        self.bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
+    def print(self, line: str) -> None:
+        self.bars.console.print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
-def summary(outcome: Outcome) -> list[str]:
+def json_line(done: Done) -> str:
+    """What became of a picture, for other programs."""
+    failed = done.reason is not None
+    return json.dumps(
+        {
+            "file": str(done.job.source),
+            "level": None if done.level is None else round(done.level, 3),
+            "model": done.model,
+            "seconds": round(done.seconds, 3),
+            "output": None if failed else str(done.job.target),
+            "error": done.reason,
+        }
+    )
+
+
+def summary(outcome: Outcome, *, quiet: bool = False) -> list[str]:
     """The failures, and how it went, for the end of a run over several files."""
     lines = [str(one.reason) for one in outcome.failed]
     total = len(outcome.done) + len(outcome.failed) + len(outcome.skipped)
-    if total == 1:
+    if total == 1 or quiet:
         return lines
     if outcome.failed:
         lines.append(f"{len(outcome.failed)} of {total} images failed")
@@ -90,26 +159,40 @@ def summary(outcome: Outcome) -> list[str]:
 
 
 @contextmanager
-def watching() -> Iterator[ConsoleWatch]:
-    """Bars on stderr, with what is logged as lines above them."""
-    log = logging.getLogger("nlrn")
-    log.setLevel(logging.INFO)
-    with bars() as shown:
-        watch = ConsoleWatch(shown)
+def watching(*, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Iterator[Lines]:
+    """What is said and what is logged as lines on stderr; above bars where it is a terminal."""
+    log, level = logging.getLogger("nlrn"), logging.getLogger("nlrn").level
+    log.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
+    with _watch(quiet, as_json) as watch:
         handler = _Handler(watch)
         log.addHandler(handler)
         try:
             yield watch
         finally:
             log.removeHandler(handler)
+            log.setLevel(level)
+
+
+@contextmanager
+def _watch(quiet: bool, as_json: bool) -> Iterator[Lines]:
+    if quiet or not sys.stderr.isatty():
+        yield Lines(quiet, as_json)
+        return
+    from nlrn.cli.progress import bars
+
+    with bars() as shown:
+        yield BarsToo(shown, as_json)
 
 
 class _Handler(logging.Handler):
     """Log messages as lines above the bars, with the file that they are about."""
 
-    def __init__(self, watch: ConsoleWatch) -> None:
+    def __init__(self, watch: Lines) -> None:
         super().__init__()
         self.watch = watch
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.watch._print(self.watch.current + record.getMessage())
+        self.watch.print(self.watch.current + record.getMessage())
+        if record.exc_info:
+            for line in logging.Formatter().formatException(record.exc_info).splitlines():
+                self.watch.print(line)

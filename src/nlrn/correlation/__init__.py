@@ -4,7 +4,14 @@
 The definition is :mod:`nlrn.correlation.reference`; everything faster is tested against it.
 """
 
-from nlrn.correlation.attention import Carried, LogitsInPlace, confined_attention, map_bytes, propagated_attention
+from nlrn.correlation.attention import (
+    Carried,
+    LogitsInPlace,
+    check_window,
+    confined_attention,
+    map_bytes,
+    propagated_attention,
+)
 from nlrn.correlation.dispatch import available, describe, form_for, implementation
 from nlrn.correlation.reference import reference_attention
 
@@ -12,6 +19,7 @@ __all__ = [
     "Carried",
     "LogitsInPlace",
     "available",
+    "check_window",
     "confined_attention",
     "describe",
     "form_for",

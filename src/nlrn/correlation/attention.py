@@ -81,7 +81,7 @@ def confined_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normaliz
 
 
 def tiled_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normalize: str = "softmax") -> Tensor:
-    """:func:`confined_attention` in plain PyTorch, whatever else there is. The result is laid out as channels_last."""
+    """:func:`confined_attention` in plain PyTorch, whatever else there is; its result is laid out channels_last."""
     _check(q, k, v, window, normalize)
     return attend(q, k, v, window, normalize, "torch")
 
@@ -133,7 +133,7 @@ def propagated_attention(
     # how large a map is only a kernel knows, and what is compiled is not bound to one
     with_map = len(queries) > few and fits and not torch.compiler.is_compiling()
     name = implementation(q, k, v, normalize=normalize) if with_map else "torch"
-    if name not in KERNELS:
+    if name not in KERNELS or (concatenated is None and len(queries) <= KERNELS[name].concatenated):
         attended = confined_attention(torch.cat(queries, 1), torch.cat(keys, 1), v, window, normalize=normalize)
         return attended, Carried(queries, keys)
     _check(q, k, v, window, normalize)

@@ -1,9 +1,9 @@
 """Tangents of the correlation, and its gradients in a form that can be differentiated again.
 
-The forms of the correlation compute values and gradients quickly, in operations that PyTorch does not see or could not
-differentiate. Here is the same once more, tile by tile, out of nothing but differentiable operations: for forward-mode
-derivatives, for gradients of gradients and so on to any order. It is slower, and what PyTorch keeps of it is the map
-of logits, window^2 numbers for each pixel.
+The forms of the correlation compute values and gradients quickly, in operations that PyTorch does not see or could
+not differentiate. Here is the same once more, tile by tile, out of nothing but differentiable operations: for
+forward-mode derivatives, for gradients of gradients and so on to any order. It is slower, and PyTorch keeps the map
+of logits meanwhile, window^2 numbers for each pixel.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Which form of the correlation runs, and why.
 
-The rule is a table, not a stopwatch: the first kernel of :data:`nlrn.correlation.kernels.KERNELS` that this machine can
-run, of the type that is multiplied. So the same machine gives the same bits every day. The order is that of measured
-times, docs/kernels.md; ``nlrn bench correlation`` prints them for the machine at hand.
+The rule is a table, not a stopwatch: the first kernel of :data:`nlrn.correlation.kernels.KERNELS` that this machine
+can run, of the type that is multiplied. So the same machine gives the same bits every day. The order is that of
+measured times, docs/kernels.md; ``nlrn bench correlation`` prints them for the machine at hand.
 """
 
 import os

@@ -7,7 +7,6 @@ compiler at installation) this package works without them, slower.
 
 import ctypes
 import importlib.util
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -27,12 +26,22 @@ class Kernel:
     """One of them PyTorch must report as the machine's capability; none where every machine will do."""
     instructions: tuple[str, ...] = ()
     """What PyTorch must list beside it."""
+    permission: bool = False
+    """Whether the system must permit their use."""
     slow_beside: str | None = None
     """Instructions whose processors run this kernel slower than the next one."""
+    packs: bool = False
+    """Whether it copies all keys and values into an order of its own."""
+    concatenated: int = 2
+    """So many steps of propagated attention are quicker as one long dot product than by way of a map of logits."""
 
 
 # Fastest first, as measured: docs/kernels.md
 KERNELS = {
+    # it multiplies so fast that a map is dear: by concatenation the fourth step takes 0.8 us per pixel, by a map 1.5
+    "amxbf16": Kernel(
+        torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=4
+    ),
     # with a matrix unit: 7.25 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.2
     "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), ("avx512_bf16",), slow_beside="amx_bf16"),
     "avx512": Kernel(torch.float32, ("AVX512",)),
@@ -74,8 +83,11 @@ def obstacle(kernel: str) -> str | None:
     for instructions in needed.instructions:
         if not torch.cpu.get_capabilities().get(instructions):
             return f"this processor has no {instructions}"
-    if load(kernel) is None:
+    library = load(kernel)
+    if library is None:
         return "it was not built: no suitable compiler at installation"
+    if needed.permission and not library.nlrn_permitted():
+        return "the system does not permit it"
     return None
 
 
@@ -85,17 +97,6 @@ def drawback(kernel: str) -> str | None:
     if beside and torch.cpu.get_capabilities().get(beside):
         return f"slower than float32 on processors with {beside}"
     return None
-
-
-_team: int | None = None
-"""The process whose threads have worked for a kernel."""
-
-
-def _threads() -> int:
-    """For a call. A forked child has not the threads of its parent, and would wait for them for ever: it works alone."""
-    global _team
-    _team = _team or os.getpid()
-    return torch.get_num_threads() if _team == os.getpid() else 1
 
 
 def _pixel_major(x: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ def _call(
     """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none), flags and the sizes."""
     q, _, v = inputs
     strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
-    sizes = (*q.shape, v.shape[3], window, _threads())
+    sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
     if function(*strided, *(None if x is None else x.data_ptr() for x in others), *flags, *sizes):
         raise MemoryError("not enough memory for the scratch space of the correlation")
 
@@ -145,11 +146,16 @@ def forward(library: Any, q: Tensor, k: Tensor, v: Tensor, window: int) -> tuple
     return _channels_first(out, channels), lse
 
 
-def backward(
-    library: Any, grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of q, k and v, channels_last, from that of ``out`` and what :func:`forward` returned."""
-    return _differentiate(library.nlrn_attention_backward, (grad, q, k, v, out), [lse], [], window)
+def backward(library: Any, images: tuple[Tensor, ...], lse: Tensor, window: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of q, k and v, channels_last.
+
+    Args:
+        library: the kernel.
+        images: the gradient of ``out``; q, k, v, and ``out``, as :func:`forward` took and returned them.
+        lse: as it returned it.
+        window: side of the neighbourhood.
+    """
+    return _differentiate(library.nlrn_attention_backward, images, [lse], [], window)
 
 
 def _differentiate(
@@ -200,11 +206,7 @@ def map_forward(
 
 def map_backward(
     library: Any,
-    grad: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    out: Tensor,
+    images: tuple[Tensor, ...],
     lse: Tensor,
     logits: Tensor,
     later: Tensor | None,
@@ -212,5 +214,4 @@ def map_backward(
     window: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As :func:`backward`; ``earlier`` gets the gradient of the map before, from ``later``, that of the map after."""
-    images = (grad, q, k, v, out)
     return _differentiate(library.nlrn_map_backward, images, [lse], [logits, later, earlier], window)

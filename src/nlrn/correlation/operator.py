@@ -4,6 +4,9 @@
 processor. :func:`attend` is the same with derivatives of every kind; :func:`attend_with_map` goes by a map of logits.
 """
 
+# torch has no types for what makes an operator
+# mypy: disable-error-code="no-untyped-call"
+
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +49,8 @@ def _backward(
     if kernel is None:
         return tiled.backward(grad, q, k, v, out, lse, window, normalize)
     library, dtype = kernels.load(kernel), kernels.KERNELS[kernel].dtype
-    found = kernels.backward(library, *(x.to(dtype) for x in (grad, q, k, v, out)), lse, window)
+    given = tuple(x.to(dtype) for x in (grad, q, k, v, out))
+    found = kernels.backward(library, given, lse, window)
     dq, dk, dv = (x.to(like.dtype) for x, like in zip(found, (q, k, v), strict=True))
     return dq, dk, dv
 
@@ -70,7 +74,8 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str, form: str) -> Any:
-        return torch.ops.nlrn.confined_attention(q, k, v, window, normalize, form)
+        with torch._C._AutoDispatchBelowAutograd():
+            return torch.ops.nlrn.confined_attention(q, k, v, window, normalize, form)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -91,8 +96,8 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, q: Tensor | None, k: Tensor | None, v: Tensor | None, *_: object) -> tuple[Tensor, None]:
-        window, normalize, _form = ctx.settings
-        return derivatives.tangent(*ctx.saved_tensors[:3], (q, k, v), window, normalize), None
+        (at_q, at_k, at_v, *_rest), (window, normalize, _form) = ctx.saved_tensors, ctx.settings
+        return derivatives.tangent(at_q, at_k, at_v, (q, k, v), window, normalize), None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[tuple[Tensor, ...], Any]:
@@ -142,8 +147,8 @@ class _AttentionWithMap(torch.autograd.Function):
             return None, dv, None, None, *parts
         library, dtype = kernels.load(ctx.kernel), kernels.KERNELS[ctx.kernel].dtype
         earlier = None if ctx.first else torch.empty_like(logits)
-        given = (x.to(dtype) for x in (grad, queries[-1], keys[-1], v, out))
-        dq, dk, dv = kernels.map_backward(library, *given, lse, logits, later, earlier, ctx.window)
+        given = tuple(x.to(dtype) for x in (grad, queries[-1], keys[-1], v, out))
+        dq, dk, dv = kernels.map_backward(library, given, lse, logits, later, earlier, ctx.window)
         others = (None,) * (ctx.steps - 1)
         dq, dk, dv = (x.to(like.dtype) for x, like in ((dq, queries[-1]), (dk, keys[-1]), (dv, v)))
         return earlier, dv, None, None, *others, dq, *others, dk
@@ -185,7 +190,7 @@ def _unfolded(size: int, found: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str = "softmax", form: str = "auto") -> Tensor:
-    """The attended values [B, M, H, W], differentiable to any order, in the dtype of ``v`` and laid out channels_last.
+    """The attended values [B, M, H, W], differentiable to any order; in the dtype of ``v``, laid out channels_last.
 
     Args:
         q, k, v, window, normalize: as for :func:`nlrn.correlation.confined_attention`.
@@ -206,7 +211,7 @@ def attend_with_map(
     Returns:
         The attended values, and the map of all steps, float32, in the kernel's own order.
     """
-    out, logits, _ = _AttentionWithMap.apply(before, v, window, kernel, *queries, *keys)  # type: ignore[no-untyped-call]
+    out, logits, _ = _AttentionWithMap.apply(before, v, window, kernel, *queries, *keys)
     return out, logits
 
 
@@ -214,6 +219,4 @@ _LIBRARY.impl("confined_attention", _forward, "CompositeExplicitAutograd")
 _LIBRARY.impl("confined_attention_backward", _backward, "CompositeExplicitAutograd")
 torch.library.register_fake("nlrn::confined_attention", _fake_forward, lib=_LIBRARY)
 torch.library.register_fake("nlrn::confined_attention_backward", _fake_backward, lib=_LIBRARY)
-torch.library.register_autograd(
-    "nlrn::confined_attention", _Attention.backward, setup_context=_Attention.setup_context, lib=_LIBRARY
-)
+_LIBRARY.impl("confined_attention", _Attention.apply, "Autograd")

@@ -98,9 +98,8 @@ def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[in
 
     inputs = [_Step(*(_as_bf16(x) if pairs else x for x in step)) for step in steps]
     count = library.nlrn_map_size(B, H, W, M, window)
-    logits = [np.full(count, np.nan, np.float32) for _ in steps]
-    in_place = np.full(count, np.nan, np.float16 if pairs else np.float32)
-    between = np.full(count, np.nan, np.float32)  # the gradient of the first step's map
+    *logits, between = (_map(count, np.float32) for _ in range(3))  # between: the gradient of the first step's map
+    in_place = _map(count, np.float16 if pairs else np.float32)
     outs, lses = [room(M) for _ in steps], [np.zeros((B, H, W), np.float32) for _ in steps]
     results: dict[str, Array] = {}
     for t, (q, k, v, _) in enumerate(inputs):
@@ -125,9 +124,19 @@ def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[in
     return {name: _as_floats(x) for name, x in results.items()}
 
 
+def _map(count: int, dtype: type) -> Array:
+    """Room for a map of logits, which begins at a whole line of the cache, as tensors do. Nothing is read from it."""
+    line = 64 // np.dtype(dtype).itemsize
+    memory: Array = np.full(count + line, np.nan, dtype)
+    first = -memory.ctypes.data % 64 // memory.itemsize
+    return memory[first : first + count]
+
+
 def _wanted(steps: list[_Step], sees: Array) -> dict[str, Array]:
     """The same by the definition, in float64."""
-    logits, results, slopes = np.where(sees, 0.0, -np.inf), {}, []
+    logits: Array = np.where(sees, 0.0, -np.inf)
+    results: dict[str, Array] = {}
+    slopes: list[Array] = []
     for t, step in enumerate(steps):
         q, k, v, dout = (x.astype(np.float64) for x in step)
         logits = logits + q @ k.swapaxes(1, 2)

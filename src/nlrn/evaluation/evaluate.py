@@ -6,9 +6,9 @@ full range, as in the published gray scores of colour sets).
 
 Super-resolution: the original's Y (BT.601 in studio range, rounded to 8 bit; a gray file as it is) is cropped
 at its lower and right side to a multiple of the scale, reduced by MATLAB's antialiased bicubic, rounded to 8
-bit, enlarged again by bicubic (not rounded) and restored; ``scale`` pixels are shaved off each border before
-scoring. Some papers do not round the reduced image: with bicubic alone that gains 0.01 dB at x2 and less at
-x3 and x4.
+bit and enlarged by the network (by bicubic first, not rounded, for a network that takes it so); ``scale`` pixels
+are shaved off each border before scoring. Some papers do not round the reduced image: with bicubic alone that
+gains 0.01 dB at x2 and less at x3 and x4.
 
 Both: the result is clipped and rounded to 8 bit; PSNR and SSIM per image, then the mean over the images.
 """
@@ -16,7 +16,6 @@ Both: the result is clipped and rounded to 8 bit; PSNR and SSIM per image, then 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ from nlrn.evaluation.report import ImageScore, Report, Result
 from nlrn.images import SUFFIXES, ImageFileError, read
 from nlrn.inference.device import name_of
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import restore
+from nlrn.inference.whole import restore
 from nlrn.models import fingerprint
 from nlrn.network import NLRN
 from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
@@ -40,7 +39,7 @@ from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y,
 _SMALLEST = 11  # the window of SSIM
 
 
-_Restore = Callable[[Tensor, float | None], Tensor]
+_Restore = Callable[[Tensor, float | None, int | None], Tensor]
 
 
 class EvaluationError(ValueError):
@@ -54,7 +53,7 @@ class _Case:
     image: Tensor
     sigma: float | None
     original: Tensor
-    border: int
+    scale: int | None
 
 
 def evaluate_denoise(
@@ -91,7 +90,7 @@ def evaluate_denoise(
 
     def case(path: Path, sigma: float) -> _Case:
         noisy, original = noisy_case(model.config.channels, path, sigma)
-        return _Case(noisy, sigma / 255, original, 0)
+        return _Case(noisy, sigma / 255, original, None)
 
     run = _restorer(model, ensemble, stride, precision)
     return _evaluate("denoise", model, folder, sigmas, case, run, name, precision, console)
@@ -146,7 +145,8 @@ def evaluate_sr(
         original = original[:, : height * scale, : width * scale]
         _check_size(path, original, scale)
         small = round_8bit(resize_bicubic(original, height, width))
-        return _Case(resize_bicubic(small, height * scale, width * scale), None, original, scale)
+        given = small if model.config.post_upsampling else resize_bicubic(small, height * scale, width * scale)
+        return _Case(given, None, original, scale)
 
     run = _restorer(model, ensemble, stride, precision)
     return _evaluate("sr", model, folder, scales, case, run, name, precision, console)
@@ -191,21 +191,24 @@ def _evaluate(
 
 def _score(path: Path, case: _Case, run: _Restore) -> ImageScore:
     start = time.perf_counter()
-    restored = run(case.image[None].float(), case.sigma)[0].double()
+    restored = run(case.image[None].float(), case.sigma, case.scale)[0].double()
     seconds = time.perf_counter() - start
     if not restored.isfinite().all():
         raise EvaluationError(f"{path}: the model returned values that are not numbers; its weights are damaged")
-    ours = shave(round_8bit(restored).numpy(), case.border)
-    truth = shave(case.original.numpy(), case.border)
+    border = case.scale or 0
+    ours, truth = (shave(image.numpy(), border) for image in (round_8bit(restored), case.original))
     return ImageScore(path.name, psnr(ours, truth), ssim(ours, truth), seconds)
 
 
 def _restorer(model: NLRN, ensemble: bool, stride: int | None, precision: torch.dtype) -> _Restore:
     if stride is None:
-        return partial(restore, FusedNLRN(model, precision), ensemble=ensemble)
+        fused = FusedNLRN(model, precision)
+        return lambda image, sigma, scale: restore(fused, image, sigma, scale=scale, ensemble=ensemble)
     if ensemble:
         raise ValueError("the ensemble works on whole images; it cannot be combined with patches")
-    return partial(restore_by_patches, model, stride=stride, precision=precision)
+    if model.config.post_upsampling:
+        raise ValueError("the released protocol cuts patches of enlarged images; this network enlarges them itself")
+    return lambda image, sigma, scale: restore_by_patches(model, image, sigma, stride=stride, precision=precision)
 
 
 def _list_images(folder: Path) -> list[Path]:

@@ -17,7 +17,8 @@ from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
 from nlrn.evaluation.report import Report, as_json, cell, from_json, without
 from nlrn.inference.device import choose_precision, name_of
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.restorer import ready, restore
+from nlrn.inference.ready import ready
+from nlrn.inference.whole import restore
 from nlrn.models import cards
 from nlrn.network import NLRN
 
@@ -105,7 +106,8 @@ def _sets(data: Path, network: NLRN) -> Iterator[Path]:
 
 
 def _speed(name: str, network: NLRN, precision: torch.dtype) -> Speed:
-    image = torch.rand(1, network.config.channels, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0))
+    side = _SIDE // network.config.factor(2)
+    image = torch.rand(1, network.config.channels, side, side, generator=torch.Generator().manual_seed(0))
     seconds = min(_timed(network, image, precision) for _ in range(3))
     where = f"{torch.get_num_threads()} threads" if network.tail.weight.device.type == "cpu" else "GPU"
     return Speed(name, seconds, f"{name_of(precision)}, {where}")
@@ -113,7 +115,7 @@ def _speed(name: str, network: NLRN, precision: torch.dtype) -> Speed:
 
 def _timed(network: NLRN, image: torch.Tensor, precision: torch.dtype) -> float:
     start = time.perf_counter()
-    restore(FusedNLRN(network, precision), image, 25 / 255)
+    restore(FusedNLRN(network, precision), image, 25 / 255, scale=2)
     return time.perf_counter() - start
 
 

@@ -16,10 +16,10 @@ from nlrn.correlation import Carried
 from nlrn.inference.memory import MOST
 from nlrn.inference.tiles import reach
 from nlrn.network import NLRN
-from nlrn.pixels.arrays import colours_of, to_tensor
-from nlrn.pixels.color import Planes, fill_transparent
+from nlrn.pixels.color import Planes
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr
 from nlrn.pixels.levels import noise_levels
+from nlrn.pixels.scene import Scene
 
 # input pixels around a piece of which the bicubic enlargement and the filling of transparent pixels see something
 _MARGIN = 8
@@ -67,8 +67,9 @@ def explain(
             or floating point in [0, 1]. Networks of one channel see the brightness, as they do in restoring.
         x, y: the pixel: column and row from 0, in ``pixels``.
         sigma: standard deviation of the noise in the units of ``pixels``; estimated where None.
-        scale: how many times a network for super-resolution enlarges; in the result the pixel is the one in the
-            middle of those that ``x, y`` becomes.
+        scale: how many times an image is enlarged before a network of the paper's form for super-resolution sees
+            it; the pixel is then the one in the middle of those that ``x, y`` becomes. A network that enlarges
+            itself looks at the same for every scale.
 
     Raises:
         ValueError: the pixel lies outside the image, or the network has no non-local block.
@@ -83,8 +84,8 @@ def explain(
     if not config.every:
         raise ValueError("this network has no non-local block, so there is no neighbourhood to show")
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    colours = colours_of(pixels)
-    factor = scale if config.task == "sr" else 1
+    scene = Scene(pixels)
+    factor = scale if config.task == "sr" and not config.post_upsampling else 1
     radius = -(-_radius(config) // factor) + _MARGIN
     rows, cols = (
         # whole squares, so that the network unshuffles those of the image
@@ -92,20 +93,19 @@ def explain(
         for part in (_around(y, radius, height), _around(x, radius, width))
     )
     if config.task == "sr":
-        piece = pixels[rows, cols]
-        source = piece if piece.shape[2] in (1, 3) else fill_transparent(piece)
-        h, w = piece.shape[0] * factor, piece.shape[1] * factor
-        shown = resize_bicubic(to_tensor(source), h, w)
+        shown = scene.tensor(rows, cols)
+        if factor > 1:
+            shown = resize_bicubic(shown, factor * shown.shape[1], factor * shown.shape[2])
         seen = rgb_to_ycbcr(shown.expand(3, -1, -1))[None, :1]
         level = None
     else:
-        shown = to_tensor(pixels[rows, cols, :colours])
-        planes = Planes(colours, config.channels)
+        shown = scene.tensor(rows, cols)
+        planes = Planes(scene.colours, config.channels)
         seen = planes.split(shown)[:1]
-        found = noise_levels(pixels, planes, sigma)
+        found = noise_levels(scene, planes, sigma)
         level = float(np.mean(found)) if planes.together else found[0]
     row, col = ((at - part.start) * factor + factor // 2 for at, part in ((y, rows), (x, cols)))
-    image = shown[0] if colours == 1 else shown.permute(1, 2, 0)
+    image = shown[0] if scene.colours == 1 else shown.permute(1, 2, 0)
     return Explanation(
         image.numpy(),
         row,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -9,34 +10,39 @@ import onnx
 from onnx import TensorProto, helper
 from torch import Tensor
 
-import nlrn
 from nlrn.config import Config
 from nlrn.export.correlation import attention
 from nlrn.export.graph import IR_VERSION, OPSET, Graph
 from nlrn.network import NLRN
+from nlrn.pixels.degrade import bicubic_weights
 
 
-def model_proto(network: NLRN) -> onnx.ModelProto:
-    """The model: "image" [batch, C, height, width] and, with a noise map, "sigma" [batch] in, "restored" out."""
+def model_proto(network: NLRN, scale: int | None = None) -> onnx.ModelProto:
+    """The model: "image" [batch, C, height, width] and, with a noise map, "sigma" [batch] in, "restored" out.
+
+    Args:
+        network: what it computes.
+        scale: by how much a network of ``post_upsampling`` enlarges there; None for the others.
+    """
     config = network.config
     inputs = [
         helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", config.channels, "height", "width"])
     ]
     if config.noise_map:
         inputs.append(helper.make_tensor_value_info("sigma", TensorProto.FLOAT, ["batch"]))
-    output = helper.make_tensor_value_info(
-        "restored", TensorProto.FLOAT, ["batch", config.channels, "height", "width"]
-    )
-    nodes = _Network(network)
+    size = [f"{scale} * {side}" for side in ("height", "width")] if scale else ["height", "width"]
+    output = helper.make_tensor_value_info("restored", TensorProto.FLOAT, ["batch", config.channels, *size])
+    nodes = _Network(network, scale)
     graph = nodes.build().proto("nlrn", inputs, [output])
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
         producer_name="nlrn",
-        producer_version=nlrn.__version__,
+        producer_version=version("nlrn"),
     )
-    helper.set_model_props(model, {"config": json.dumps(asdict(config))})
+    said = {"config": json.dumps(asdict(config))}
+    helper.set_model_props(model, {**said, "scale": str(scale)} if scale else said)
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -52,9 +58,12 @@ class _Carried(NamedTuple):
 class _Network:
     """The graph of a network under construction; the methods are named as its parts."""
 
-    def __init__(self, network: NLRN) -> None:
+    def __init__(self, network: NLRN, scale: int | None) -> None:
         self.config: Config = network.config
+        self.scale = scale
         self.weights: dict[str, Tensor] = network.state_dict()
+        for name in ("tail.weight", "tail.bias"):
+            self.weights[name] = self.weights[name][network.made(scale)]
         self.g = Graph()
         self.constants: dict[str, str] = {}
         self.epsilon = network.head_norm.eps
@@ -78,8 +87,23 @@ class _Network:
             features = self.conv(f"{body}.conv2", g("Relu", self.norm(f"{norms}.conv2", features)))
             state = g("Add", features, y)
         residual = self.conv("tail", g("Relu", self.norm("tail_norm", state)))
-        g.output(g("Add", "image", self.shuffled(residual)), "restored")
+        base = self.enlarged("image", self.scale) if self.scale else "image"
+        g.output(g("Add", base, self.shuffled(residual)), "restored")
         return g
+
+    def enlarged(self, x: str, scale: int) -> str:
+        """The bicubic enlargement of one channel: each pixel of a square of scale x scale by a kernel of its own."""
+        g, middle = self.g, 4
+        indices, weights = bicubic_weights(2 * middle + 1, (2 * middle + 1) * scale)
+        lines = np.zeros((scale, 5))  # for each pixel of a row of the square, the weights of five pixels around
+        for pixel, line in enumerate(lines):
+            at = middle * scale + pixel
+            known = weights[at] != 0
+            line[indices[at][known] - middle + 2] = weights[at][known]
+        kernels = np.einsum("ay,bx->abyx", lines, lines).reshape(scale**2, 1, 5, 5)
+        around = g("Pad", x, g.constant([0, 0, 2, 2, 0, 0, 2, 2]), mode="edge")
+        made = g("Conv", around, g.constant(kernels), kernel_shape=[5, 5])
+        return g("DepthToSpace", made, blocksize=scale, mode="CRD")
 
     def unshuffled(self, x: str) -> str:
         g, side, channels = self.g, self.config.unshuffle, self.config.channels
@@ -97,6 +121,8 @@ class _Network:
 
     def shuffled(self, residual: str) -> str:
         g = self.g
+        if self.scale:
+            return g("DepthToSpace", residual, blocksize=self.scale, mode="CRD")
         if self.config.unshuffle == 1:
             return residual
         image = g("DepthToSpace", residual, blocksize=self.config.unshuffle, mode="CRD")

@@ -1,102 +1,134 @@
-"""Reading an image file: what it is, whether it is whole, and which decoder loses nothing of it."""
+"""Reading an image file: what it is, whether it is whole, and that nothing is lost on the way."""
 
 import os
+import select
 import stat
-import struct
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, features
+from PIL import Image
 
-from nlrn.images import exif, pillow, png, pnm, tiff
-from nlrn.images.picture import MAX_PIXELS, ImageFileError, Metadata, Picture, mode_of
+from nlrn.errors import UserError
+from nlrn.images import exif, following, xmp
+from nlrn.images.formats import FORMATS, SUFFIXES, Format, Source, of_data
+from nlrn.images.limits import MAX_PIXELS, check_bytes
+from nlrn.images.picture import ImageFileError, Picture
 
-SUFFIXES = {
-    ".png": "PNG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".dib": "BMP",
-    ".pbm": "PNM",
-    ".pgm": "PNM",
-    ".ppm": "PNM",
-    ".pnm": "PNM",
-    ".avif": "AVIF",
-    ".heic": "HEIF",
-    ".heif": "HEIF",
-}
-"""The format of each file suffix that can be read."""
+PATIENCE = 30.0
+"""Seconds after which a pipe that sends nothing is given up."""
 
-_RAW = {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".pef", ".raf", ".srw"}
-_ADVICE = "give a PNG, TIFF, JPEG, WebP, BMP, PNM, AVIF or HEIC file"
+PATIENCE_WITH_NOBODY = 5.0
+"""The same where nobody has opened the pipe for writing."""
 
 
-def read(path: str | os.PathLike[str]) -> Picture:
+def read(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The one picture in a file, upright, at its full bit depth, with what the file says besides.
 
-    PNG, TIFF, JPEG, WebP, BMP, PNM and AVIF; HEIC where ``nlrn[heic]`` is installed. Palettes are
+    The formats are those of :data:`nlrn.images.FORMATS`, some of which need an optional package. Palettes are
     looked up (to gray if all their colours are gray), a transparent colour becomes alpha, 1 bit becomes 0 and
     255, CMYK becomes sRGB through its profile. Integers of 2 to 7 bits are stretched to 8, of 9 to 15 to 16;
     half and double floating point become float32. A JPEG with further pictures in it (MPO) gives the first.
 
+    Args:
+        path: of a file, or of a pipe, which is given up when it sends nothing for :data:`PATIENCE` seconds.
+        max_pixels: more are refused before anything is decoded.
+
     Raises:
         ImageFileError: the file is missing, empty, damaged, no image, named after another format, animated,
-            of several pages, larger than :data:`MAX_PIXELS`, or of a kind that would lose something here.
+            of several pages, larger than ``max_pixels``, or of a kind that would lose something here.
     """
-    return _pictures(Path(path), several=False)[0]
+    path = Path(path)
+    return _pictures(_contents(path), str(path), several=False, max_pixels=max_pixels)[0]
 
 
-def read_pages(path: str | os.PathLike[str]) -> list[Picture]:
-    """Every page of a TIFF, each with its own metadata; of any other file its one picture.
+def read_pages(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> list[Picture]:
+    """Every page of a TIFF and every frame of an animation, each with its own metadata; of any other file its one
+    picture.
 
-    Everything else is as in :func:`read`; :data:`MAX_PIXELS` holds for all pages together.
+    Channels that are no alpha (near infrared) follow their page as gray pictures, and :func:`write_pages` puts them
+    back. Everything else is as in :func:`read`; ``max_pixels`` holds for all pages together.
     """
-    return _pictures(Path(path), several=True)
+    path = Path(path)
+    return _pictures(_contents(path), str(path), several=True, max_pixels=max_pixels)
 
 
-def _pictures(path: Path, *, several: bool) -> list[Picture]:
-    data = _contents(path)
-    if path.suffix.lower() in _RAW:
-        raise ImageFileError(f"{path} is a camera's raw file: develop it to a 16-bit TIFF first.")
-    if data[:6] in (b"GIF87a", b"GIF89a"):
-        raise ImageFileError(f"{path} is a GIF, of 256 colours: save it, or each of its frames, as PNG.")
-    kind = _kind(data)
-    if kind is None:
-        raise ImageFileError(f"{path} is not an image that can be read here: {_ADVICE}.")
-    named = SUFFIXES.get(path.suffix.lower())
-    if named != kind and path.suffix:
-        suffix = next(suffix for suffix, its_kind in SUFFIXES.items() if its_kind == kind)
-        raise ImageFileError(f"{path} is in truth a {kind} file: rename it to {path.stem}{suffix}.")
+def decode_pages(data: bytes, name: str = "the picture", *, max_pixels: int = MAX_PIXELS) -> list[Picture]:
+    """The same for the contents of a file, which messages call by ``name``.
+
+    >>> decode_pages(b"P2 3 1 255 10 20 30", "x.pgm")[0].pixels
+    array([[10, 20, 30]], dtype=uint8)
+    """
+    check_bytes(name, len(data))
+    return _pictures(data, name, several=True, max_pixels=max_pixels)
+
+
+def read_rgb(path: str | os.PathLike[str]) -> npt.NDArray[np.uint8]:
+    """[H, W, 3] in 8 bits, for training: gray as equal colours, 16 bits rounded, alpha left out.
+
+    Raises:
+        ImageFileError: as in :func:`read`, and for floating point, which has no white of its own.
+    """
+    pixels = read(path).pixels
+    if pixels.dtype == np.uint16:
+        pixels = (pixels.astype(np.uint32) * 255 + 32767) // 65535
+    elif pixels.dtype != np.uint8:
+        raise ImageFileError(f"{path} has floating-point samples: convert it to 8 or 16 bit.")
+    colours = pixels[..., None] if pixels.ndim == 2 else pixels[..., : 1 if pixels.shape[2] == 2 else 3]
+    return np.ascontiguousarray(np.broadcast_to(colours, (*colours.shape[:2], 3)).astype(np.uint8))
+
+
+def _pictures(data: bytes, name: str, *, several: bool, max_pixels: int) -> list[Picture]:
+    form = _format(data, name)
     try:
-        found = _decoded(data, kind, str(path), several=several)
+        found = form.read(Source(data, name, several, max_pixels))
     except ImageFileError:
         raise
+    except UserError as error:  # an extra that is missing
+        raise ImageFileError(f"{name} is a {form.name} file: {error}.") from None
     except Image.DecompressionBombError:
-        raise ImageFileError(_too_large(str(path), None)) from None
+        raise ImageFileError(f"{name} claims too many pixels: cut it into parts.") from None
     except MemoryError:
-        raise ImageFileError(f"{path} does not fit into memory: cut it into parts.") from None
+        raise ImageFileError(f"{name} does not fit into memory: cut it into parts.") from None
     # Decoders meet broken files with errors of every class; the user must know which file is at fault.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageFileError(f"{path} cannot be decoded ({reason}): get a whole copy or save it as PNG.") from error
-    return [_upright(*page) for page in found]
+        raise ImageFileError(f"{name} cannot be decoded ({reason}): get a whole copy or save it as PNG.") from error
+    return [_upright(page, turned=form.turned) for page in found]
+
+
+def _format(data: bytes, name: str) -> Format:
+    """The format of a file, once its name agrees."""
+    if not data:
+        raise ImageFileError(f"{name} is empty: get a whole copy of it.")
+    ending = Path(name).suffix.lower()
+    form = of_data(data, ending)
+    if form is None:
+        known = ", ".join(other.name for other in FORMATS[:-1])
+        raise ImageFileError(
+            f"{name} is not an image that can be read here: give a file of {known} or {FORMATS[-1].name}."
+        )
+    if ending and SUFFIXES.get(ending) != form.name:
+        raise ImageFileError(
+            f"{name} is in truth a {form.name} file: rename it to {Path(name).stem}{form.endings[0]}."
+        )
+    return form
 
 
 def _contents(path: Path) -> bytes:
     if path.is_dir():
         raise ImageFileError(f"{path} is a folder: give an image file.")
     try:
-        with open(path, "rb") as file:
+        # a pipe that nobody writes to would keep a plain open waiting
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
             before = os.fstat(file.fileno())
+            if stat.S_ISFIFO(before.st_mode):
+                return _piped(file.fileno(), path)
             if not stat.S_ISREG(before.st_mode):
                 raise ImageFileError(f"{path} is no ordinary file: give an image file.")
+            check_bytes(str(path), before.st_size)
             data = file.read()
             after = os.fstat(file.fileno())
     except FileNotFoundError:
@@ -105,97 +137,44 @@ def _contents(path: Path) -> bytes:
         raise ImageFileError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise ImageFileError(f"{path} changed while it was read: try again when it is complete.")
-    if not data:
-        raise ImageFileError(f"{path} is empty: get a whole copy of it.")
     return data
 
 
-def _kind(data: bytes) -> str | None:
-    """The format that the first bytes tell, or None."""
-    if data.startswith(png.SIGNATURE):
-        return "PNG"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data.startswith(b"BM"):
-        return "BMP"
-    if data[:1] == b"P" and data[1:2] in b"123456" and data[2:3].isspace():
-        return "PNM"
-    if data[4:8] == b"ftyp":
-        size = min(struct.unpack_from(">I", data)[0], 256)
-        brands = {data[place : place + 4] for place in range(8, size, 4)}
-        if brands & {b"avif", b"avis"}:
-            return "AVIF"
-        if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}:
-            return "HEIF"
-    return None
+def _piped(handle: int, path: Path) -> bytes:
+    """All that comes out of a pipe."""
+    parts: list[bytes] = []
+    size, end = 0, time.monotonic() + PATIENCE_WITH_NOBODY
+    while True:
+        try:
+            part = os.read(handle, 2**20)
+        except BlockingIOError:  # somebody has it open for writing
+            if not select.select([handle], [], [], PATIENCE)[0]:
+                raise ImageFileError(f"{path} is a pipe that sends nothing: give a file.") from None
+            continue
+        if part:
+            parts.append(part)
+            size += len(part)
+            check_bytes(str(path), size)
+        elif parts:
+            return b"".join(parts)
+        elif time.monotonic() > end:
+            raise ImageFileError(f"{path} is a pipe that nobody writes to: give a file.")
+        else:
+            time.sleep(0.02)
 
 
-def _decoded(data: bytes, kind: str, name: str, *, several: bool) -> list[tuple[npt.NDArray[np.generic], Metadata]]:
-    """Pixels and metadata of each page as they are in the file, before it is set upright."""
-    if kind == "TIFF":
-        return tiff.decode(data, name, _check_size, several=several)
-    return [_one_decoded(data, kind, name)]
-
-
-def _one_decoded(data: bytes, kind: str, name: str) -> tuple[npt.NDArray[np.generic], Metadata]:
-    if kind == "PNM":
-        header = pnm.header(data)
-        _check_size(header.width, header.height, name)
-        mode = "1" if header.kind in (1, 4) else "RGB" if header.kind in (3, 6) else "L"
-        return pnm.decode(data), Metadata(kind, mode)
-    if kind == "PNG":
-        png.refuse_bad_chunks(data, name)
-        image = pillow.open_header(png.with_metadata_first(data), kind)
-        _check_size(*image.size, name)
-        metadata = pillow.metadata_of(image, kind)
-        if data[24] < 16:
-            return pillow.pixels_of(image), metadata
-        deep = png.decode_16_bit(data)
-        return deep, replace(metadata, mode=mode_of(deep))
-    _refuse_high_bit_depth(data, kind, name)
-    if kind == "AVIF" and not features.check("avif"):
-        raise ImageFileError(f"{name} is an AVIF file, which this build of Pillow cannot read: save it as PNG.")
-    try:
-        image = pillow.open_header(data, kind)
-    except ImportError:
-        raise ImageFileError(f"{name} is a HEIC file: install nlrn[heic] to read it.") from None
-    _check_size(*image.size, name)
-    if getattr(image, "n_frames", 1) > 1:
-        raise ImageFileError(f"{name} is animated: give its frames as single images.")
-    pixels = pillow.pixels_of(image)
-    lossless = kind == "BMP" or (kind == "WEBP" and b"VP8L" in data[12:64])
-    return pixels, replace(pillow.metadata_of(image, kind), lossless=lossless)
-
-
-def _refuse_high_bit_depth(data: bytes, kind: str, name: str) -> None:
-    """AVIF and HEIC may hold 10 or 12 bits, of which their decoders here would keep 8 without a word."""
-    box, byte, bits = {"AVIF": (b"av1C", 2, 0x40), "HEIF": (b"hvcC", 17, 0x07)}.get(kind, (b"", 0, 0))
-    place = data.find(box) if box else -1
-    if place >= 0 and data[place + 4 + byte : place + 5 + byte] and data[place + 4 + byte] & bits:
-        raise ImageFileError(f"{name} has more than 8 bits, which are kept only in PNG and TIFF: convert it to one.")
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageFileError(_too_large(name, width * height))
-
-
-def _too_large(name: str, pixels: int | None) -> str:
-    count = f"{pixels / 1e6:.0f} megapixels" if pixels else "too many pixels"
-    return f"{name} claims {count}, and at most {MAX_PIXELS // 10**6} are opened: cut it into parts."
-
-
-def _upright(pixels: npt.NDArray[np.generic], metadata: Metadata) -> Picture:
+def _upright(page: Picture, *, turned: bool) -> Picture:
     """The picture as it should be seen, and marked so."""
-    how, dpi = exif.orientation(metadata.exif) if metadata.exif else 1, metadata.dpi
-    upright = replace(
+    metadata = page.metadata
+    told = None if turned else exif.orientation(metadata.exif) or xmp.orientation(metadata.xmp)
+    pixels = exif.turn(page.pixels, told or 1)
+    height, width = pixels.shape[:2]
+    if told and told >= 5:
+        metadata = following.turned(metadata, height, width)
+    metadata = replace(
         metadata,
         exif=exif.upright(metadata.exif) if metadata.exif else None,
-        xmp=exif.upright_xmp(metadata.xmp),
-        dpi=(dpi[1], dpi[0]) if dpi and how >= 5 else dpi,
+        xmp=xmp.upright(metadata.xmp),
+        size=(height, width),
     )
-    return Picture(exif.turn(pixels, how), upright)
+    return Picture(pixels, metadata)

@@ -1,10 +1,9 @@
 """How many threads compress an image."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 
-def pool() -> ThreadPoolExecutor:
+def count() -> int:
     """As many as OMP_NUM_THREADS allows, which also bounds the network; without it one to a processor."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return ThreadPoolExecutor(int(allowed) if allowed.isdigit() and int(allowed) else os.cpu_count())
+    return int(allowed) if allowed.isdigit() and int(allowed) else os.cpu_count() or 1

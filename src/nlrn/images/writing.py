@@ -8,26 +8,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from nlrn.errors import UserError
 from nlrn.files import write_whole
-from nlrn.images import cmyk, exif, pillow, png, pnm, tiff_writing
+from nlrn.images import cmyk, following
+from nlrn.images.formats import SUFFIXES, WRITABLE, Format, Options, by_name
 from nlrn.images.picture import ImageFileError, Metadata, Picture
-from nlrn.images.reading import SUFFIXES
 
-WRITABLE = tuple(suffix for suffix in SUFFIXES if suffix != ".pbm")
-"""The file suffixes that can be written, HEIC with an optional package."""
-
-_HOLDS: dict[str, tuple[Sequence[str], Sequence[int]]] = {
-    # dtypes and numbers of channels
-    "PNG": (("uint8", "uint16"), (1, 2, 3, 4)),
-    "TIFF": (("uint8", "uint16", "float32"), (1, 2, 3, 4)),
-    "JPEG": (("uint8",), (1, 3)),
-    "WEBP": (("uint8",), (1, 2, 3, 4)),
-    "AVIF": (("uint8",), (1, 2, 3, 4)),
-    "HEIF": (("uint8",), (1, 2, 3, 4)),
-    "BMP": (("uint8",), (1, 3)),
-    "PNM": (("uint8", "uint16"), (1, 3)),
-}
-_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383, "AVIF": 65535, "HEIF": 65535}
+# What the colours of the pixels mean, which is kept even where nothing else is.
+_COLOURS = ("gAMA", "cHRM", "sRGB", "cICP", "mDCV", "cLLI")
 
 
 def write(
@@ -37,32 +25,34 @@ def write(
     *,
     strip_metadata: bool = False,
     quality: int | None = None,
+    keep_dpi: bool = False,
 ) -> None:
     """Write pixels to a file; the suffix of its name decides the format.
 
     The file appears whole or not at all: it is written beside its place, forced to the disk and then renamed.
     Depth and mode are those of the pixels. What a format cannot hold is refused, never dropped: 16 bit and
     alpha in JPEG, alpha in BMP and PNM, floating point in all but TIFF. Gray goes into WebP and ``.ppm`` as
-    equal colours. A picture that came as CMYK goes back to its inks in JPEG and 8-bit TIFF and is sRGB
-    elsewhere. Profile, EXIF, XMP and resolution of ``like`` go along as far as the format knows them (BMP:
-    resolution only; PNM: nothing; WebP, AVIF and HEIC: no resolution but that of EXIF).
+    equal colours. A picture that came as CMYK goes back to its inks in JPEG and 8-bit TIFF, if its profile leads
+    back, and is sRGB elsewhere. What ``like`` says besides goes along as far as the format knows it; docs/formats.md
+    has the table. Where the pixels are ``like`` enlarged, sizes, resolution and coordinates follow.
 
     Args:
-        path: target; PNG, TIFF, JPEG, WebP, AVIF, HEIC, BMP, PGM, PPM or PNM by its suffix.
+        path: target; a format by its suffix, of :data:`nlrn.images.WRITABLE`.
         pixels: [H, W], or [H, W, C] with C = 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha, straight);
             uint8, uint16 or float32, any side at least 1.
         like: the picture whose metadata is kept.
-        strip_metadata: keep nothing but the colour profile, without which the colours would be others.
+        strip_metadata: keep nothing but what the colours mean, without which they would be others.
         quality: 1 to 100 for JPEG, WebP, AVIF and HEIC. If not given, 95, as in ``like`` for a JPEG of a better
             one, and 98 for WebP. Colour is stored at full resolution in all but WebP. WebP is lossless at
             100, and also without a quality unless ``like`` was lossy.
+        keep_dpi: an enlarged picture keeps its dots per inch, and not its size on paper.
 
     Raises:
         ImageFileError: the format cannot hold the pixels, or the file cannot be written.
         ValueError: quality out of range.
     """
     picture = Picture(pixels, like.metadata if like else Metadata())
-    write_pages(path, [picture], strip_metadata=strip_metadata, quality=quality)
+    write_pages(path, [picture], strip_metadata=strip_metadata, quality=quality, keep_dpi=keep_dpi)
 
 
 def write_pages(
@@ -71,100 +61,150 @@ def write_pages(
     *,
     strip_metadata: bool = False,
     quality: int | None = None,
+    keep_dpi: bool = False,
 ) -> None:
-    """Write pictures, as :func:`nlrn.images.read_pages` gives them, to one file; more than one only to a TIFF.
+    """Write pictures, as :func:`nlrn.images.read_pages` gives them, to one file.
 
-    Everything else is as in :func:`write`.
+    More than one only to a TIFF, or, if they are the frames of an animation, to a format that holds one. Everything
+    else is as in :func:`write`.
+    """
+    path = Path(path)
+    data = encode_pages(path, pages, strip_metadata=strip_metadata, quality=quality, keep_dpi=keep_dpi)
+    _replace(path, data)
+
+
+def encode_pages(
+    name: str | os.PathLike[str],
+    pages: Sequence[Picture],
+    *,
+    strip_metadata: bool = False,
+    quality: int | None = None,
+    keep_dpi: bool = False,
+) -> bytes:
+    """What :func:`write_pages` would put into a file of that name.
+
+    >>> encode_pages("x.pgm", [Picture(np.array([[65, 66]], np.uint8))])
+    b'P5\\n2 1\\n255\\nAB'
     """
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"quality must be from 1 to 100, not {quality}")
-    path = Path(path)
+    path = Path(name)
     ready = []
     for page in pages:
         pixels = page.pixels
         if pixels.ndim == 3 and pixels.shape[2] == 1:
             pixels = pixels[..., 0]
-        kind = _kind(path, pixels)
+        form = _fitting(path, pixels, page.metadata)
         pixels = np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
-        ready.append(Picture(pixels, _metadata(page.metadata, pixels, kind, strip_metadata)))
-    if len(ready) > 1 and kind != "TIFF":
-        raise ImageFileError(f"{path} cannot be written: {kind} holds no {len(ready)} pages, .tif does.")
+        metadata = _metadata(page.metadata, pixels, form, strip_metadata, keep_dpi)
+        ready.append(Picture(pixels, metadata))
+    _refuse_pages(path, ready, form)
+    assert form.write is not None  # its suffix is among those that can be written
     try:
-        data = _encoded(ready, kind, path, quality)
-    except ImportError:
-        raise ImageFileError(
-            f"{path} cannot be written: install nlrn[heic] for HEIC, or write a .png file."
-        ) from None
-    except (OSError, ValueError, MemoryError) as error:
+        return form.write(ready, Options(path.suffix.lower(), quality))
+    except UserError as error:  # an extra that is missing
+        raise ImageFileError(f"{path} cannot be written: {error}.") from None
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageFileError(f"{path} cannot be written as {kind} ({reason}): write a .png file.") from error
-    _replace(path, data)
+        raise ImageFileError(f"{path} cannot be written as {form.name} ({reason}): write a .png file.") from error
 
 
-def _kind(path: Path, pixels: npt.NDArray[np.generic]) -> str:
+def check_writable(path: str | os.PathLike[str], pages: Sequence[Picture]) -> None:
+    """Raise ImageFileError where pictures like these cannot be written to a file of that name: before the work.
+
+    Their size is not looked at, as it may still change.
+
+    >>> check_writable("clean.gif", [Picture(np.zeros((2, 2), np.uint16))])
+    Traceback (most recent call last):
+    nlrn.images.picture.ImageFileError: clean.gif cannot be written: GIF holds no uint16 samples, .png or .tif does.
+    """
+    path = Path(path)
+    for page in pages:
+        form = _fitting(path, page.pixels[:1, :1], page.metadata)
+    _refuse_pages(path, pages, form)
+
+
+def _refuse_pages(path: Path, pages: Sequence[Picture], form: Format) -> None:
+    """Raise ImageFileError where the format does not hold so many pictures."""
+    if any(page.metadata.extra for page in pages[1:]) and not form.holds_pages:
+        raise ImageFileError(
+            f"{path} cannot be written: {form.name} holds no channel beside colour and alpha, .tif does."
+        )
+    frames = all(page.metadata.duration is not None for page in pages)
+    if len(pages) > 1 and not form.holds_pages and not (form.holds_frames and frames):
+        raise ImageFileError(f"{path} cannot be written: {form.name} holds no {len(pages)} pages, .tif does.")
+    if len(pages) > 1 and not form.holds_pages and any(page.pixels.dtype != np.uint8 for page in pages):
+        raise ImageFileError(f"{path} cannot be written: an animation has 8 bits, .tif holds its frames as pages.")
+
+
+def _fitting(path: Path, pixels: npt.NDArray[np.generic], metadata: Metadata) -> Format:
     """The format that the suffix names, once it is sure that it can hold the pixels."""
     suffix = path.suffix.lower()
     if suffix not in WRITABLE:
         raise ImageFileError(f"{path} cannot be written: choose a name that ends in .png, .tif, .jpg or .webp.")
-    kind = SUFFIXES[suffix]
+    form = by_name(SUFFIXES[suffix])
+    kind = form.name
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
         raise ImageFileError(f"{path} cannot be written: pixels of shape {list(pixels.shape)} are no image.")
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     if channels > 4:
         raise ImageFileError(f"{path} cannot be written: an image has 1 to 4 channels, not {channels}.")
-    dtypes, counts = _HOLDS[kind]
-    if pixels.dtype.name not in dtypes:
+    if pixels.dtype.name not in form.samples:
         better = {"uint16": ".png or .tif", "float32": ".tif"}.get(pixels.dtype.name)
         if better is None:
             raise ImageFileError(f"{path} cannot be written: pixels of type {pixels.dtype.name} fit no format.")
         raise ImageFileError(f"{path} cannot be written: {kind} holds no {pixels.dtype.name} samples, {better} does.")
-    if channels not in counts:
+    if channels in (2, 4) and metadata.mode in ("LX", "RGBX") and not form.holds_pages:
+        raise ImageFileError(f"{path} cannot be written: {kind} holds no channel beside colour and alpha, .tif does.")
+    if channels not in form.channels:
         raise ImageFileError(f"{path} cannot be written: {kind} holds no alpha channel, .png does.")
-    if suffix == ".pgm" and channels == 3:
-        raise ImageFileError(f"{path} cannot be written: a .pgm file holds no colour, .ppm does.")
-    limit = _LONGEST_SIDE.get(kind)
+    if suffix in form.gray_endings and channels == 3:
+        raise ImageFileError(f"{path} cannot be written: a {suffix} file holds no colour, .ppm does.")
+    limit = form.longest_side
     if limit is not None and max(pixels.shape[:2]) > limit:
         raise ImageFileError(
             f"{path} cannot be written: a side in {kind} is at most {limit} pixels, .png has no limit."
         )
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise ImageFileError(f"{path} cannot be written: the pixels contain NaN or infinite values.")
-    return kind
+    return form
 
 
-def _metadata(metadata: Metadata, pixels: npt.NDArray[np.generic], kind: str, strip: bool) -> Metadata:
+def _metadata(
+    metadata: Metadata, pixels: npt.NDArray[np.generic], form: Format, strip: bool, keep_dpi: bool
+) -> Metadata:
     """What goes into the file besides the pixels."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
-    inks = metadata.mode == "CMYK" and channels == 3 and pixels.dtype == np.uint8 and kind in ("JPEG", "TIFF")
+    inks = (
+        metadata.mode == "CMYK"
+        and channels == 3
+        and pixels.dtype == np.uint8
+        and form.holds_inks
+        and cmyk.leads_back(metadata.icc)
+    )
     if not inks:
-        metadata = pillow.without_profile_of_other_kind(metadata, channels)
+        metadata = _without_profile_of_other_kind(metadata, channels)
         if metadata.mode == "CMYK":
             metadata = replace(metadata, mode="RGB")
     if strip:
-        return Metadata(mode=metadata.mode, icc=metadata.icc, lossless=metadata.lossless, quality=metadata.quality)
-    if metadata.exif:
-        return replace(metadata, exif=exif.sized(metadata.exif, *pixels.shape[:2]))
-    return metadata
+        return Metadata(
+            mode=metadata.mode,
+            icc=metadata.icc,
+            chunks=tuple(chunk for chunk in metadata.chunks if chunk[0] in _COLOURS),
+            lossless=metadata.lossless,
+            quality=metadata.quality,
+            duration=metadata.duration,
+            loop=metadata.loop,
+            extra=metadata.extra,
+        )
+    return following.resized(metadata, *pixels.shape[:2], keep_dpi=keep_dpi)
 
 
-def _encoded(pages: Sequence[Picture], kind: str, path: Path, quality: int | None) -> bytes:
-    if kind == "TIFF":
-        return tiff_writing.encode([_tiff_page(page) for page in pages])
-    pixels, metadata = pages[0].pixels, pages[0].metadata
-    if kind == "PNG":
-        return png.encode(pixels, metadata)
-    if kind == "PNM":
-        if path.suffix.lower() == ".ppm" and pixels.ndim == 2:
-            pixels = np.stack([pixels] * 3, -1)
-        return pnm.encode(pixels)
-    return pillow.encode(pixels, kind, metadata, quality)
-
-
-def _tiff_page(page: Picture) -> tiff_writing.Page:
-    if page.metadata.mode == "CMYK":
-        inks = np.array(cmyk.from_srgb(page.pixels, page.metadata.icc))
-        return tiff_writing.Page(inks, page.metadata, inks=True)
-    return tiff_writing.Page(page.pixels, page.metadata, inks=False)
+def _without_profile_of_other_kind(metadata: Metadata, channels: int) -> Metadata:
+    """The metadata less an ICC profile that would be wrong for pixels of so many channels."""
+    space = (metadata.icc or b"")[16:20]
+    fits = space == b"RGB " if channels >= 3 else space in (b"GRAY", b"RGB ")
+    return metadata if fits else replace(metadata, icc=None)
 
 
 def _replace(path: Path, data: bytes) -> None:

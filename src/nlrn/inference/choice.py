@@ -1,7 +1,7 @@
 """Which model serves a noisy image, and how strong it takes the noise to be."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from nlrn.pixels.tint import tint_of
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
 _NEGLIGIBLE = 2.0  # luma and chroma together, in grey levels of 255: what clean pictures are given too
+_WEAKEST = 1.0  # the same of white noise in the luma of a gray picture
 _STRONGEST = Levels(30 / 255, 25 / 255)
 _log = logging.getLogger("nlrn")
 
@@ -32,18 +33,24 @@ class Choice:
     tint: np.ndarray | None = None
     """How every channel goes with the luma, where they go together."""
 
+    def times(self, strength: float) -> "Choice":
+        """The same with the noise taken to be so many times as strong."""
+        levels = Levels(*(strength * level for level in self.levels))
+        if self.model is not None:
+            levels = Levels(*map(min, levels, _STRONGEST))
+        return replace(self, levels=levels)
+
     @property
     def leaves_alone(self) -> bool:
         """Whether there is no noise to speak of."""
         return self.model is not None and not any(self.levels)
 
 
-def choose(pixels: np.ndarray, strength: float, *, photo: bool = False) -> Choice:
+def choose(pixels: np.ndarray, *, photo: bool = False) -> Choice:
     """Look at the noise of pixels [H, W, C], say what is found, and choose.
 
     Args:
         pixels: with transparency or without; what it hides counts only where nothing else is there to be seen.
-        strength: what the levels are multiplied by.
         photo: whether the photo model is to serve in any case.
     """
     white = full_scale(pixels.dtype)
@@ -53,22 +60,21 @@ def choose(pixels: np.ndarray, strength: float, *, photo: bool = False) -> Choic
         seen = seen * (pixels[..., -1:] > 0)
     tint = tint_of(seen, white) if colours == 3 else np.ones(1, np.float32)
     noise = noise_of(seen)
-    if noise is None or (noise.white and not photo):
+    unclear = noise is None or noise.white or (noise.luma + noise.chroma) / white * 255 < _NEGLIGIBLE
+    if noise is None or (unclear and not photo):
+        # white noise, or none: patches tell
         if colours == 1 or tint is None:
             return Choice(None)
         sigma = estimate_sigma(_luma(seen)) / white
+        if 255 * sigma < _WEAKEST:
+            _log.info("no noise to speak of: left as it is")
+            return Choice(PHOTO)
         _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
-        return Choice(None, Levels(strength * sigma, 0.0), tint)
+        return Choice(None, Levels(sigma, 0.0), tint)
     luma, chroma = noise.luma / white * 255, 0.0 if tint is not None else noise.chroma / white * 255
-    if luma + chroma < _NEGLIGIBLE and not photo:
-        _log.info("no noise to speak of: left as it is")
-        return Choice(PHOTO)
     blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""
     _log.info("grain of about %.2g%s, where white is 255: %s", luma, blotches, PHOTO)
-    levels = Levels(
-        *(min(strength * level / 255, most) for level, most in zip((luma, chroma), _STRONGEST, strict=True))
-    )
-    return Choice(PHOTO, levels, tint)
+    return Choice(PHOTO, Levels(luma / 255, chroma / 255), tint)
 
 
 def _luma(pixels: np.ndarray) -> np.ndarray:

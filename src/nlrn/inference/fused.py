@@ -10,6 +10,7 @@
 """
 
 import threading
+from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import torch
@@ -54,6 +55,8 @@ class FusedNLRN:
     def __init__(self, network: NLRN, dtype: torch.dtype = torch.float32) -> None:
         self.network, self.config, self.dtype = network, network.config, dtype
         self.device = network.device
+        self.on_step: Callable[[int, int], None] | None = None
+        """Called after each step with the number of those done and of all; what it raises ends the work."""
         self._in_use = threading.Lock()
         self._memory: dict[str, Tensor] = {}
         # a twentieth faster in fp32, a tenth in bf16
@@ -98,26 +101,26 @@ class FusedNLRN:
         return self._here(conv.weight.flatten(1).T.contiguous()), self._here(cast(Tensor, conv.bias))
 
     @torch.inference_mode()
-    def __call__(self, x: Tensor, sigma: float | Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, sigma: float | Tensor | None = None, scale: int | None = None) -> Tensor:
         """As :meth:`nlrn.network.NLRN.forward`; x and the result are float32."""
         if min(x.shape[2:]) <= 2 * self.config.unshuffle:
-            return cast(Tensor, self.network(x, sigma))  # too small to have an inside
+            return cast(Tensor, self.network(x, sigma, scale=scale))  # too small to have an inside
         try:
             with self._in_use:  # there is one set of buffers
-                return self._restored(x, sigma)
+                return self._restored(x, sigma, scale)
         except torch.OutOfMemoryError:
             self._memory.clear()  # for whoever tries again with a smaller image
             raise
 
-    def _restored(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
-        scale, shift = self.head_norm
-        seen = self.network.seen(x, sigma) * scale + shift
+    def _restored(self, x: Tensor, sigma: float | Tensor | None, scale: int | None) -> Tensor:
+        gain, shift = self.head_norm
+        seen = self.network.seen(x, sigma) * gain + shift
         size, filters = (seen.shape[0], *seen.shape[2:]), self.config.filters
         y, features, between = (self._take(name, size, filters) for name in ("y", "features", "between"))
         seen = seen.to(self.dtype, memory_format=torch.channels_last)
         y.copy_(F.conv2d(seen, self.head, self.head_bias, padding=1))
-        scale, shift = self.first
-        torch.mul(y, scale, out=features).add_(shift).relu_()
+        gain, shift = self.first
+        torch.mul(y, gain, out=features).add_(shift).relu_()
         carried: Carried | LogitsInPlace | None = None
         for t, step in enumerate(self.steps):
             if step.block is not None:
@@ -127,7 +130,11 @@ class FusedNLRN:
             self._accumulate(between, features, step.conv1, None, relu=True)
             torch.mul(y, step.again, out=features)
             self._accumulate(features, between, step.conv2, step.bias2, relu=True)
-        return x + self.network.shuffled(F.conv2d(features, self.tail, self.tail_bias, padding=1), x)
+            if self.on_step:
+                self.on_step(t + 1, len(self.steps))
+        made = self.network.made(scale)
+        residual = F.conv2d(features, self.tail[made], self.tail_bias[made], padding=1)
+        return self.network.finished(residual, x, scale)
 
     def _attend(
         self, t: int, step: _Step, features: Tensor, values: Tensor, carried: Carried | LogitsInPlace | None
@@ -187,8 +194,13 @@ class FusedNLRN:
         return self._memory[name][:needed].view(B, H, W, channels).permute(0, 3, 1, 2)
 
 
-def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) -> int:
-    """Working memory for each pixel of an image, as tests/test_tiles.py measures it."""
+def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device, scale: int = 1) -> int:
+    """Working memory for each pixel that the network sees, as tests/test_tiles.py measures it.
+
+    Args:
+        config, dtype, device: of the network, and how and where it runs.
+        scale: how many times a network of ``post_upsampling`` enlarges.
+    """
     blocks = len(config.blocks)
     depth = blocks if config.propagate else min(blocks, 1)
     embedded, logits = "embedded" in config.similarity, 0
@@ -205,8 +217,11 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device) ->
     kernel = KERNELS.get(form_for(dtype, device))
     in_place = kernel is not None and kernel.dtype == dtype and (dtype == torch.float32 or embedded)
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
+    if kernel is not None and kernel.packs and depth:
+        copied += kernel.dtype.itemsize * (depth + -depth % 32 + config.filters)
     held = -(-(held + copied) // config.unshuffle**2)
-    return (held + 4 * 10 * (config.channels + 1)) * 5 // 4  # of what is freed not all can be used again
+    enlarged = 4 * 6 * scale**2 if config.post_upsampling else 0
+    return (held + 4 * 10 * (config.channels + 1) + enlarged) * 5 // 4  # of what is freed not all can be used again
 
 
 def _adds_up(config: Config) -> bool:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nlrn.inference.fused import FusedNLRN
-from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
+from nlrn.inference.tiles import Given, Progress, pieces, plan_for
 from nlrn.pixels.arrays import to_tensor
 from nlrn.pixels.opponent import to_opponent, to_rgb
 
@@ -56,7 +56,7 @@ def restored_luma(
         return Given(luma[None], torch.cat([colours, luma]))
 
     slopes = torch.from_numpy(tint).view(-1, 1, 1)
-    plan = _plan(network, pixels.shape[:2], 1)
+    plan = plan_for(network, pixels.shape[0], pixels.shape[1], 1)
     for rows, cols, luma, planes in pieces(
         network, plan, read, torch.tensor([level]), ensemble=ensemble, progress=progress
     ):
@@ -73,7 +73,7 @@ def restored_photograph(
         planes = to_opponent(to_tensor(pixels[rows, cols]))
         return Given(planes[None, :1], planes)
 
-    plan = _plan(network, pixels.shape[:2], 1)
+    plan = plan_for(network, pixels.shape[0], pixels.shape[1], 1)
     sigma = torch.tensor([levels.luma])
     for rows, cols, luma, _ in pieces(network, plan, read, sigma, ensemble=ensemble, progress=progress):
         yield rows, cols, to_rgb(torch.cat([luma[0], chroma.part(rows, cols)]))
@@ -91,7 +91,7 @@ class _Chroma:
             planes = self.noisy[:, :, rows, cols] + 0.5
             return Given(planes, planes)
 
-        plan = _plan(network, tuple(self.noisy.shape[2:]), 2)
+        plan = plan_for(network, self.noisy.shape[2], self.noisy.shape[3], 2)
         sigma = torch.full((2,), _CHROMA_GAIN * level)
         for rows, cols, restored, _ in pieces(network, plan, read, sigma, ensemble=ensemble):
             self.clean[:, :, rows, cols] = restored - 0.5
@@ -121,8 +121,3 @@ def _halved(pixels: np.ndarray) -> Tensor:
 def _doubled(planes: Tensor, size: tuple[int, int]) -> Tensor:
     double = F.interpolate(planes, scale_factor=2, mode="bicubic", align_corners=False)
     return double[..., : size[0], : size[1]]
-
-
-def _plan(network: FusedNLRN, size: tuple[int, ...], images: int) -> Plan:
-    height, width = size
-    return make_plan(network.config, height, width, images=images, device=network.device, precision=network.dtype)

@@ -1,48 +1,41 @@
 """A task, prepared: networks loaded, on their device, in their precision and fused, once for any number of images."""
 
 import logging
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn import models
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
-from nlrn.errors import ModelError
 from nlrn.inference.choice import PHOTO, Choice, choose
-from nlrn.inference.device import choose_device, choose_precision
+from nlrn.inference.device import choose_device, choose_precision, undisturbed
+from nlrn.inference.enlarging import enlarged, part_of, reduced
 from nlrn.inference.fused import FusedNLRN
+from nlrn.inference.options import Model, Options
 from nlrn.inference.photograph import restored_luma, restored_photograph
-from nlrn.inference.tiles import Given, Plan, Progress, make_plan, pieces
-from nlrn.models import cards
+from nlrn.inference.ready import ready, unwrapped
+from nlrn.inference.size import Size, scales_for
+from nlrn.inference.tiles import Given, Progress, pieces, plan_for
 from nlrn.network import NLRN
-from nlrn.pixels.arrays import colours_of, to_pixels, to_tensor
-from nlrn.pixels.color import Planes, fill_transparent
-from nlrn.pixels.degrade import resize_bicubic, rgb_to_ycbcr, ycbcr_to_rgb
-from nlrn.pixels.levels import STRONGEST, noise_levels
+from nlrn.pixels.arrays import colours_of
+from nlrn.pixels.color import Planes, filled
+from nlrn.pixels.gray import noise_is_gray
+from nlrn.pixels.levels import STRONGEST, Sigma, noise_levels
+from nlrn.pixels.scene import Scene
 
-SCALES = (2, 3, 4)
-# input pixels around a piece that its enlargement needs to be the same as that of the whole image
-_BICUBIC_MARGIN = 3
 _log = logging.getLogger("nlrn")
-
-Model = NLRN | str | Path
 
 
 @dataclass(frozen=True)
-class Options:
-    """How networks run, whatever they do."""
+class Found:
+    """What was found out about an image while it was restored."""
 
-    model: Model | None = None
-    """The name of a model that ships, a file or folder, or a network; None: the one that serves each image."""
-    ensemble: bool = False
-    """Mean over the eight flips and turns; eight times slower, slightly better."""
-    device: str = "auto"
-    """ "auto", "cpu", "cuda" or "mps"; a network that is passed in stays where it is."""
-    precision: str = "auto"
-    """ "auto", "fp32" or "bf16"."""
+    model: str
+    """The name or file of the model that served it; empty for a network that was passed in."""
+    level: float
+    """The noise, given or estimated, where white is 255 (0: left as it is); for super-resolution the scale."""
 
 
 class Restorer:
@@ -64,29 +57,45 @@ class Restorer:
 
     def __init__(self, task: str, options: Options | None = None) -> None:
         self.task, self.options = TASKS[task], options or Options()
+        if self.options.model is not None:
+            self.options = replace(self.options, model=unwrapped(self.options.model))
+        self.found: Found | None = None
+        """About the image that was restored last."""
+        self.on_step: Callable[[int, int], None] | None = None
+        """Called after each step of a network, with those done and all; what it raises ends the work."""
         self._prepared: dict[Model, FusedNLRN] = {}
         choose_device(self.options.device)
         if self.options.model is not None:
             self.network(1)  # what is wrong with it is said before any work
 
+    @undisturbed()
     def network(self, colours: int) -> FusedNLRN:
         """The network for gray images (1) or colour (3), loaded and fused when it is first asked for."""
-        return self._fused(self.task.defaults[colours] if self.options.model is None else self.options.model)
+        return self._fused(self._model(colours))
 
     def _fused(self, model: Model) -> FusedNLRN:
         if model not in self._prepared:
             network = ready(model, self.task.name, self.options.device)
             precision = choose_precision(self.options.precision, network.device)
             self._prepared[model] = FusedNLRN(network, precision)
+        self._prepared[model].on_step = self.on_step
         return self._prepared[model]
 
+    def _model(self, colours: int) -> Model:
+        return self.task.defaults[colours] if self.options.model is None else self.options.model
+
+    def _note(self, model: Model, level: float) -> None:
+        self.found = Found("" if isinstance(model, NLRN) else str(model), level)
+
+    @undisturbed()
     def denoise(
         self,
-        pixels: np.ndarray,
-        sigma: float | None = None,
+        pixels: np.ndarray | Scene,
+        sigma: Sigma | None = None,
         progress: Progress | None = None,
         *,
         strength: float = 1.0,
+        choice: Choice | None = None,
     ) -> np.ndarray:
         """[H, W, C] with the noise removed, in a new array of the same dtype.
 
@@ -94,10 +103,12 @@ class Restorer:
         white noise one of the others.
 
         Args:
-            pixels: uint8, uint16 or floating point in [0, 1]; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
-            sigma: the noise in the units of ``pixels``; estimated where None.
+            pixels: uint8, uint16 or floating point; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha). A scene
+                where it has to be said what black and white are.
+            sigma: the noise in the units of ``pixels``, one or one for each colour; estimated where None.
             progress: called with the number of pixels done and the number in all.
             strength: 0 to 2; 1 takes the noise to be as strong as measured or given, 0 leaves the image alone.
+            choice: what :func:`nlrn.inference.choice.choose` found in the image of which this is a part.
 
         Raises:
             ValueError: a sigma or strength that cannot be meant, or another dtype.
@@ -105,151 +116,113 @@ class Restorer:
         assert self.task is DENOISE
         if not 0 <= strength <= 2:
             raise ValueError(f"strength must be from 0 to 2, not {strength:g}")
+        scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
         if strength == 0:
-            return pixels.copy()
-        colours, transparent = colours_of(pixels), pixels.shape[2] in (2, 4)
+            return scene.pixels.copy()
+        _say_range(scene)
+        scene.find_hot()
+        alike = False
         if sigma is None and self.options.model in (None, PHOTO):
-            choice = choose(pixels, strength, photo=self.options.model == PHOTO)
-            if choice.leaves_alone:
-                return pixels.copy()
-            if choice.model or choice.tint is not None:
-                return self._denoise_chosen(pixels, choice, progress)
+            choice = (choice or choose(scene.seen(), photo=self.options.model == PHOTO)).times(strength)
+            alike = choice.model is None and choice.tint is not None and scene.colours == 3
+            if choice.model or (alike and choice.levels.luma <= STRONGEST / 255):
+                return self._denoise_chosen(scene, choice, progress)
+        elif self.options.model is None or self.network(3).config.channels == 1:
+            # a network of three channels that was asked for is what is taken
+            alike = noise_is_gray(scene)
+        colours = 1 if alike else scene.colours
         network = self.network(colours)
-        planes = Planes(colours, network.config.channels)
-        found = noise_levels(pixels, planes, sigma)
-        levels = strength * torch.tensor([float(np.mean(found))] if planes.together else found)
-        levels = levels.clamp(max=STRONGEST / 255)
+        planes = Planes(scene.colours, network.config.channels)
+        found = noise_levels(scene, planes, sigma, alike=alike)
+        told = found[:1] if alike else [level / gain for level, gain in zip(found, planes.gains, strict=True)]
+        self._note(self._model(colours), 255 * float(np.mean(told)))
+        levels = torch.tensor([float(np.mean(found))] if planes.together else found, dtype=torch.float32) * strength
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
             active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
-        out = pixels.copy()
+        out = scene.pixels.copy()
         if not active:
             _log.info("no noise to speak of: left as it is")
             return out
+        levels, contrast = _within_reach(levels[active], network)
 
         def read(rows: slice, cols: slice) -> Given:
-            piece = pixels[rows, cols]
-            whole = planes.split(to_tensor(fill_transparent(piece) if transparent else piece))
-            return Given(whole[active], whole)
+            whole = planes.split(scene.tensor(rows, cols))
+            return Given((whole[active] - 0.5) * contrast + 0.5 if contrast is not None else whole[active], whole)
 
-        plan = _plan(network, pixels.shape[0], pixels.shape[1], len(active))
+        plan = plan_for(network, out.shape[0], out.shape[1], len(active))
         for rows, cols, restored, whole in pieces(
-            network, plan, read, levels[active], ensemble=self.options.ensemble, progress=progress
+            network, plan, read, levels, ensemble=self.options.ensemble, progress=progress
         ):
             whole = whole.clone()
-            whole[active] = restored
-            out[rows, cols, :colours] = to_pixels(planes.join(whole), pixels.dtype)
+            whole[active] = (restored - 0.5) / contrast + 0.5 if contrast is not None else restored
+            out[rows, cols, : scene.colours] = scene.to_pixels(planes.join(whole))
+        scene.put_back(out)
         return out
 
-    def _denoise_chosen(self, pixels: np.ndarray, choice: Choice, progress: Progress | None) -> np.ndarray:
+    def _denoise_chosen(self, scene: Scene, choice: Choice, progress: Progress | None) -> np.ndarray:
         """By the photo model, or where the channels go together by the gray one."""
-        colours = colours_of(pixels)
-        network = self._fused(choice.model or self.task.defaults[1])
-        source = fill_transparent(pixels) if pixels.shape[2] > colours else pixels
-        many = self.options.ensemble
+        pixels, colours = scene.seen(), scene.colours
+        model = choice.model or self.task.defaults[1]
+        self._note(model, 255 * choice.levels.luma)
+        out = scene.pixels.copy()
+        if choice.leaves_alone:
+            return out
+        network, many = self._fused(model), self.options.ensemble
+        source = filled(pixels[..., :-1], pixels[..., -1] > 0) if pixels.shape[2] > colours else pixels
         if choice.tint is None:
             parts = restored_photograph(network, source, choice.levels, ensemble=many, progress=progress)
         else:
             luma = choice.levels.luma
             parts = restored_luma(network, source, luma, choice.tint, ensemble=many, progress=progress)
-        out = pixels.copy()
         for rows, cols, restored in parts:
-            out[rows, cols, :colours] = to_pixels(restored, pixels.dtype)
+            out[rows, cols, :colours] = scene.to_pixels(restored)
+        scene.put_back(out)
         return out
 
-    def upscale(self, pixels: np.ndarray, scale: int, progress: Progress | None = None) -> np.ndarray:
-        """[H, W, C] to [H * scale, W * scale, C], in the same dtype.
+    @undisturbed()
+    def upscale(self, pixels: np.ndarray | Scene, size: Size, progress: Progress | None = None) -> np.ndarray:
+        """[H, W, C] enlarged, in the same dtype.
+
+        A size that is not 2, 3 or 4 times the image is made from the one above that a network makes, or several in
+        turn, by bicubic reduction.
 
         Args:
             pixels, progress: as for :meth:`denoise`.
-            scale: 2, 3 or 4.
+            size: how large the result is.
 
         Raises:
-            ValueError: another scale or dtype.
+            ValueError: a size that cannot be made of this image, or another dtype.
         """
         assert self.task is SUPER_RESOLUTION
-        if scale not in SCALES:
-            raise ValueError(f"scale must be 2, 3 or 4, not {scale!r}")
-        height, width, channels = pixels.shape
-        colours = colours_of(pixels)
-        network = self.network(colours)
-        source = pixels[..., :colours] if channels in (1, 3) else fill_transparent(pixels)
-        out = np.empty((height * scale, width * scale, channels), pixels.dtype)
-
-        def read(rows: slice, cols: slice) -> Given:
-            ycbcr = rgb_to_ycbcr(_enlarge(source, rows, cols, scale).expand(3, -1, -1))
-            return Given(ycbcr[None, :1], ycbcr)
-
-        plan = _plan(network, height * scale, width * scale, 1)
-        for rows, cols, luma, ycbcr in pieces(
-            network, plan, read, None, ensemble=self.options.ensemble, progress=progress
-        ):
-            rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))
-            out[rows, cols, :colours] = to_pixels(rgb[:colours], pixels.dtype)
-            if colours < channels:
-                alpha = _enlarge(pixels[..., colours:], rows, cols, scale).clamp(0, 1)
-                out[rows, cols, colours:] = to_pixels(alpha, pixels.dtype)
-        return out
+        scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
+        _say_range(scene)
+        scene.find_hot()
+        pixels = scene.seen()
+        height, width = size.of(pixels.shape[0], pixels.shape[1])
+        scales = scales_for(max(height / pixels.shape[0], width / pixels.shape[1]))
+        for turn, scale in enumerate(scales):
+            network = self.network(colours_of(pixels))
+            self._note(self._model(colours_of(pixels)), scale)
+            turned = progress and part_of(progress, turn, len(scales))
+            pixels = enlarged(network, pixels, scale, ensemble=self.options.ensemble, progress=turned)
+        return scene.enlarged(pixels if pixels.shape[:2] == (height, width) else reduced(pixels, height, width))
 
 
-def restore(
-    network: FusedNLRN,
-    x: Tensor,
-    sigma: Tensor | float | None = None,
-    *,
-    ensemble: bool = False,
-    progress: Progress | None = None,
-) -> Tensor:
-    """Run a network over whole images, tiled where they are large.
-
-    Args:
-        network: fused, on its device.
-        x: [B, C, H, W] in [0, 1], as the network takes it: for super-resolution enlarged already.
-        sigma: the noise level, one for all or [B], in the units of x.
-        ensemble, progress: as for :class:`Restorer`.
-
-    Returns:
-        [B, C, H, W], not clipped.
-    """
-    out = torch.empty_like(x)
-    levels = None if sigma is None else torch.as_tensor(sigma, dtype=torch.float32).expand(x.shape[0])
-
-    def read(rows: slice, cols: slice) -> Given:
-        return Given(x[:, :, rows, cols], x[:, :, rows, cols])
-
-    plan = _plan(network, x.shape[2], x.shape[3], x.shape[0])
-    for rows, cols, restored, _ in pieces(network, plan, read, levels, ensemble=ensemble, progress=progress):
-        out[:, :, rows, cols] = restored
-    return out
+def _say_range(scene: Scene) -> None:
+    if scene.range.own:
+        _log.info("black is %g and white %g here, the ends of the picture", scene.range.black, scene.range.white)
 
 
-def ready(model: Model, task: str, device: str = "auto") -> NLRN:
-    """The network for a task, on its device; a network that is passed in stays where it is.
-
-    Raises:
-        ModelError: there is no such model, or it is made for another task.
-        ValueError: the device is not there.
-    """
-    network = model if isinstance(model, NLRN) else models.load(model).to(choose_device(device))
-    if network.config.task != task:
-        fitting = [name for name, card in cards.list_models().items() if card["config"]["task"] == task]
-        named = "the network" if isinstance(model, NLRN) else model
-        raise ModelError(f"{named} is made for {network.config.task}, not {task}; for that: {', '.join(fitting)}")
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub
-
-
-def _enlarge(pixels: np.ndarray, rows: slice, cols: slice, scale: int) -> Tensor:
-    """The rows and columns, counted in the result, of the bicubic enlargement of [H, W, C], as [C, h, w]."""
-    top, left = (max(0, s.start // scale - _BICUBIC_MARGIN) for s in (rows, cols))
-    bottom, right = (-(-s.stop // scale) + _BICUBIC_MARGIN for s in (rows, cols))
-    piece = to_tensor(pixels[top:bottom, left:right])
-    whole = resize_bicubic(piece, piece.shape[1] * scale, piece.shape[2] * scale)
-    return whole[
-        :,
-        rows.start - top * scale : rows.stop - top * scale,
-        cols.start - left * scale : cols.stop - left * scale,
-    ]
-
-
-def _plan(network: FusedNLRN, height: int, width: int, images: int) -> Plan:
-    return make_plan(network.config, height, width, images=images, device=network.device, precision=network.dtype)
+def _within_reach(levels: Tensor, network: FusedNLRN) -> tuple[Tensor, Tensor | None]:
+    """Noise levels that the network knows, and the contrasts [B, 1, 1, 1] that images need for them; None for all."""
+    strongest = STRONGEST / 255
+    if not network.config.noise_map or levels.max() <= strongest:
+        return levels, None
+    contrast = (strongest / levels).clamp(max=1)
+    _log.info(
+        "noise above %g, where white is 255, is more than the networks know: restored at %.0f %% of the contrast",
+        STRONGEST,
+        100 * contrast.min(),
+    )
+    return levels * contrast, contrast.view(-1, 1, 1, 1)

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from nlrn.config import Config
-from nlrn.inference.fused import bytes_per_pixel
+from nlrn.errors import ModelError
+from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import budget
 
 _CPU = torch.device("cpu")
@@ -42,6 +43,9 @@ class Plan:
 
     height: int
     width: int
+    """Of what the network is given; tiles and halo count its pixels too."""
+    scale: int
+    """How many times larger than that the network makes it."""
     tile_height: int
     tile_width: int
     halo: int
@@ -81,6 +85,7 @@ def make_plan(
     width: int,
     *,
     images: int = 1,
+    scale: int = 1,
     device: torch.device = _CPU,
     precision: torch.dtype = torch.float32,
     memory: int | None = None,
@@ -92,12 +97,13 @@ def make_plan(
 
     Args:
         config: of the network.
-        height, width, images: of what shall be restored; planes of one image count as images.
+        height, width, images: of what the network is given; planes of one image count as images.
+        scale: how many times the network itself enlarges.
         device, precision: where the network runs, and in which type.
         memory: bytes to work in; None for a safe share of what is free on the device.
     """
     memory = budget(device) if memory is None else memory
-    unit, cost = config.unshuffle, bytes_per_pixel(config, precision, device)
+    unit, cost = config.unshuffle, bytes_per_pixel(config, precision, device, scale)
     halo = _up(min(reach(config), _MAX_HALO * unit), unit)
     room = max(memory // cost, (_up(_SMALLEST, unit) + 2 * halo) ** 2)  # pixels that can be seen at once
     # more images at once only save time where images are small
@@ -106,7 +112,15 @@ def make_plan(
     shapes = {s for parts in across if (s := _shape(height, width, parts, halo, unit, room // batch)) is not None}
     tile_height, tile_width = min(shapes, key=lambda shape: (_work(height, width, shape, halo), shape))
     seen = min(height, tile_height + 2 * halo) * min(width, tile_width + 2 * halo)
-    return Plan(height, width, tile_height, tile_width, halo, unit, batch, device, precision, batch * seen * cost)
+    needed = batch * seen * cost
+    return Plan(height, width, scale, tile_height, tile_width, halo, unit, batch, device, precision, needed)
+
+
+def plan_for(network: FusedNLRN, height: int, width: int, images: int, scale: int = 1) -> Plan:
+    """:func:`make_plan` for a network on its device, in its precision."""
+    return make_plan(
+        network.config, height, width, images=images, scale=scale, device=network.device, precision=network.dtype
+    )
 
 
 def _up(length: int, unit: int) -> int:
@@ -152,10 +166,11 @@ class Piece(NamedTuple):
 
     rows: slice
     cols: slice
+    """Where it lies in the result."""
     restored: Tensor
     """[B, C, h, w], on the CPU."""
     beside: Tensor
-    """[..., h, w] as it was given."""
+    """The same part as it was given, [..., h / scale, w / scale]."""
 
 
 def pieces(
@@ -172,7 +187,7 @@ def pieces(
     Where memory runs out all the same, the tiles that are not done yet are halved and the work goes on.
 
     Args:
-        run: the network, on the device of the plan.
+        run: the network, on the device of the plan, enlarging as much as the plan says.
         plan: from :func:`make_plan`.
         read: gives some rows and columns of the image; asked once for each piece.
         sigma: noise level for each of the B, in the same units.
@@ -180,6 +195,7 @@ def pieces(
 
     Raises:
         MemoryError: there is not enough for tiles of 16 x 16.
+        ModelError: what the network makes is not finite.
     """
     waiting = deque(plan.tiles())
     if len(waiting) > 1:
@@ -194,9 +210,11 @@ def pieces(
         except (torch.OutOfMemoryError, MemoryError) as error:
             waiting = deque(_halved(waiting, plan.unit, error))
             continue
-        top, left = rows.start - seen_rows.start, cols.start - seen_cols.start
-        inside = (..., slice(top, top + rows.stop - rows.start), slice(left, left + cols.stop - cols.start))
-        yield Piece(rows, cols, restored[inside], given.beside[inside])
+        if not torch.isfinite(restored).all():
+            raise ModelError("the network makes numbers that are not finite; its weights are damaged, or too large")
+        y, x = _shifted(rows, -seen_rows.start), _shifted(cols, -seen_cols.start)
+        larger_y, larger_x, in_y, in_x = (_enlarged(part, plan.scale) for part in (y, x, rows, cols))
+        yield Piece(in_y, in_x, restored[..., larger_y, larger_x], given.beside[..., y, x])
         waiting.popleft()
         done += (rows.stop - rows.start) * (cols.stop - cols.start)
         if progress:
@@ -206,13 +224,22 @@ def pieces(
 def _restored(run: Run, plan: Plan, x: Tensor, sigma: Tensor | None, ensemble: bool) -> Tensor:
     """The restored images [B, C, h, w], on the CPU, a batch at a time."""
     views = list(product(range(4), (False, True))) if ensemble else [(0, False)]
-    out = torch.empty_like(x)
+    height, width = (side * plan.scale for side in x.shape[2:])
+    out = x.new_empty(*x.shape[:2], height, width)
     for first in range(0, len(x), plan.batch):
         some = slice(first, first + plan.batch)
         seen, level = x[some].to(plan.device, torch.float32), None if sigma is None else sigma[some].to(plan.device)
         restored = [_turned(run(_turned(seen, *view), level), *view, back=True) for view in views]
         out[some] = restored[0] if len(views) == 1 else torch.stack(restored).mean(0)
     return out
+
+
+def _shifted(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def _enlarged(part: slice, scale: int) -> slice:
+    return slice(part.start * scale, part.stop * scale)
 
 
 def _turned(x: Tensor, turns: int, flip: bool, *, back: bool = False) -> Tensor:

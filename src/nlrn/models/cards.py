@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nlrn.errors import ModelError
+from nlrn.errors import ModelError, did_you_mean
 
 SHIPPED = Path(__file__).parents[1] / "weights"
 TENSORS, CARD = "model.safetensors", "config.json"
@@ -27,5 +27,6 @@ def task_of(name: str) -> str:
     """
     cards = list_models()
     if name not in cards:
-        raise ModelError(f"{name}: no such model; the models that ship are {', '.join(cards)}")
+        guess = did_you_mean(name, cards) or f"; the models that ship are {', '.join(cards)}"
+        raise ModelError(f"{name}: no such model{guess}")
     return str(cards[name]["config"]["task"])

@@ -7,20 +7,25 @@ in the int64 tensor ``config_code``, so a bare ``.safetensors`` file can be load
 
 import hashlib
 import json
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from nlrn.config import Config
-from nlrn.errors import ModelError
+from nlrn.errors import ModelError, did_you_mean
 from nlrn.files import write_json, write_whole
 from nlrn.models.cards import CARD, SHIPPED, TENSORS, list_models
 from nlrn.network import NLRN
+
+_BEFORE = "sha256_before"
+_MOST_BYTES = 2**31
 
 
 def load(model: str | Path) -> NLRN:
@@ -36,44 +41,103 @@ def load(model: str | Path) -> NLRN:
     >>> load("denoise-gray-lite").config.filters
     64
     """
-    path = Path(model)
-    if (SHIPPED / model / TENSORS).is_file():
-        path = SHIPPED / model / TENSORS
-    elif path.is_dir():
-        path = path / TENSORS
-    if not path.is_file():
-        raise ModelError(
-            f"{model}: no such model; it must be one of {', '.join(list_models())}, "
-            "a folder with model.safetensors, or a .safetensors file"
-        )
+    path = _place(model)
     if path.suffix != ".safetensors":
         raise ModelError(f"{path}: not a .safetensors file; other kinds can run code when opened and are not read")
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ModelError(f"{path}: has {path.stat().st_size / 2**30:.1f} GiB; no network of nlrn is so large")
         data = path.read_bytes()
         tensors = load_tensors(data)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read as safetensors ({error}); fetch or export it again") from error
+    except ModelError:
+        raise
+    except Exception as error:  # safetensors meets damaged files with errors of many classes
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{path}: cannot be read as safetensors ({why}); fetch or export it again") from error
     card = path.with_name(CARD)
     if path.name == TENSORS and card.is_file():
-        expected = json.loads(card.read_text()).get("sha256")
-        if expected not in (None, hashlib.sha256(data).hexdigest()):
+        expected = _hashes(card)
+        if expected and hashlib.sha256(data).hexdigest() not in expected:
             raise ModelError(f"{path}: does not match the hash in {CARD} beside it; fetch it again")
     return _network(path, tensors)
+
+
+def _place(model: str | Path) -> Path:
+    """Where the tensors of a model are."""
+    path = Path(model)
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if (SHIPPED / model / TENSORS).is_file():
+            return SHIPPED / model / TENSORS
+        if path.is_dir():
+            path = path / TENSORS
+        if path.is_file():
+            return path
+    shipped = list_models()
+    guess = did_you_mean(str(model), shipped)
+    raise ModelError(
+        f"{model}: no such model{guess or '; it must be one of ' + ', '.join(shipped)}"
+        f"{' It may also be' if guess else ','} a folder with model.safetensors, or a .safetensors file"
+    )
+
+
+def _hashes(card: Path) -> list[str]:
+    """What the hash of the tensors beside a card may be; empty where it says nothing of it."""
+    try:
+        said = json.loads(card.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{card}: cannot be read as JSON ({error}); fetch it again, or delete it") from error
+    found = [said.get("sha256"), said.get(_BEFORE)] if isinstance(said, dict) else [said]
+    if not isinstance(said, dict) or not all(one is None or isinstance(one, str) for one in found):
+        raise ModelError(f"{card}: is no card of a model; fetch it again, or delete it")
+    return [one for one in found if one is not None]
 
 
 def _network(path: Path, tensors: dict[str, Tensor]) -> NLRN:
     if "config_code" not in tensors:
         raise ModelError(f"{path}: these are not the weights of an NLRN (no tensor 'config_code')")
     try:
-        network = NLRN(Config.from_tensor(tensors["config_code"]))
-        network.load_state_dict(tensors)
+        config = Config.from_tensor(tensors["config_code"])
+        with torch.device("meta"):  # takes no memory, whatever the configuration claims
+            network = NLRN(config)
+        network.load_state_dict(fitting(network.state_dict(), tensors), assign=True)
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: the weights do not fit their network: {error}") from error
     return network.eval()
 
 
+def fitting(expected: Mapping[str, Tensor], given: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Weights from a file, copied to the types of those that are expected.
+
+    Raises:
+        ValueError: a name or shape is another one, numbers are of another kind, or not finite.
+    """
+    if expected.keys() != given.keys():
+        missing, surplus = sorted(expected.keys() - given.keys()), sorted(map(str, given.keys() - expected.keys()))
+        found = f"missing {', '.join(missing)[:100]}" if missing else f"not known {', '.join(surplus)[:100]}"
+        raise ValueError(f"other tensors than the network has ({found})")
+    made = {}
+    for name, like in expected.items():
+        tensor = given[name]
+        if not isinstance(tensor, Tensor) or tensor.shape != like.shape or tensor.layout != torch.strided:
+            shape = list(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise ValueError(f"{name} is {shape}, not {list(like.shape)}")
+        if (
+            tensor.is_floating_point() != like.is_floating_point()
+            or tensor.is_complex()
+            or tensor.dtype == torch.bool
+        ):
+            raise ValueError(f"{name} is of {tensor.dtype}, not {like.dtype}")
+        # the networks of a program that works in float64 are of float32 all the same
+        made[name] = tensor.to(torch.float32 if like.is_floating_point() else like.dtype, copy=True)
+        if not made[name].isfinite().all():
+            raise ValueError(f"{name} has numbers that are not finite")
+    return made
+
+
 def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) -> None:
     """Write a network as a folder that :func:`load` and the Hugging Face tools read.
+
+    Whenever the process is killed, what lies there can be loaded.
 
     Args:
         network: what to save.
@@ -81,7 +145,7 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
         card: what to say of the model beside its configuration: training, protocol, scores.
 
     Raises:
-        OSError: the folder cannot be written.
+        ModelError: it cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +154,6 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
     True
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     data = _serialized(network)
     described = {
         "model_type": "nlrn",
@@ -99,8 +162,15 @@ def save(network: NLRN, folder: str | Path, card: dict[str, Any] | None = None) 
         "sha256": hashlib.sha256(data).hexdigest(),
         **(card or {}),
     }
-    write_whole(folder / TENSORS, data)
-    write_json(folder / CARD, described)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / TENSORS).is_file():  # until the new tensors are there, the card is for the old ones too
+            before = hashlib.sha256((folder / TENSORS).read_bytes()).hexdigest()
+            write_json(folder / CARD, {**described, _BEFORE: before})
+        write_whole(folder / TENSORS, data)
+        write_json(folder / CARD, described)
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be written there ({error.strerror or error})") from error
 
 
 def fingerprint(network: NLRN) -> str:

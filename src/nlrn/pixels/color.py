@@ -9,6 +9,9 @@ from torch import Tensor
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (1 / 4, -1 / 2, 1 / 4))
 _OPPONENT_CENTRE = (0.0, 0.5, 0.5)
 
+FILL_REACH = 4
+"""How many pixels from those that count the others take their colour."""
+
 
 class Planes:
     """How the colours of an image become the planes that a network restores.
@@ -21,13 +24,15 @@ class Planes:
 
     def __init__(self, colours: int, channels: int) -> None:
         self.together = channels == 3
+        # of float32 whatever torch's default is
         if colours == 3 and channels == 1:
-            self.matrix, centre = torch.tensor(_OPPONENT), torch.tensor(_OPPONENT_CENTRE)
+            matrix, centre = np.array(_OPPONENT, np.float32), np.array(_OPPONENT_CENTRE, np.float32)
         else:
             planes = max(colours, channels)
-            self.matrix = torch.eye(3) if colours == 3 else torch.ones(planes, 1)
-            centre = torch.zeros(planes)
-        self.centre = centre.view(-1, 1, 1)
+            matrix = np.eye(3, dtype=np.float32) if colours == 3 else np.ones((planes, 1), np.float32)
+            centre = np.zeros(planes, np.float32)
+        self.matrix = torch.from_numpy(matrix)
+        self.centre = torch.from_numpy(centre).view(-1, 1, 1)
         self.gains = self.matrix.norm(dim=1).tolist()
         """The noise in each plane, where that in each colour is 1."""
 
@@ -50,27 +55,27 @@ class Planes:
         return total
 
 
-def fill_transparent(pixels: np.ndarray, reach: int = 4) -> np.ndarray:
-    """Give fully transparent pixels the colour of the nearest others, so that no fringe of theirs is mixed in.
+def filled(colour: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Give pixels that do not count the colour of the nearest others, so that no fringe of theirs is mixed in.
 
     Args:
-        pixels: [H, W, C], the last channel alpha.
-        reach: how many pixels into the transparent area.
+        colour: [H, W, n], finite.
+        known: [H, W], the pixels that count; more than FILL_REACH pixels from them nothing is changed.
 
     Returns:
-        The colours alone, [H, W, C - 1], in the dtype of ``pixels``.
+        [H, W, n], of the type of ``colour``.
     """
-    colour, known = pixels[..., :-1], pixels[..., -1] > 0
     if known.all() or not known.any():
         return colour
-    filled, weight = colour * known[..., None].astype(np.float32), known.astype(np.float32)
-    for _ in range(reach):
+    filled = np.where(known[..., None], colour, 0).astype(np.float64 if colour.dtype.itemsize > 4 else np.float32)
+    weight = known.astype(np.float32)
+    for _ in range(FILL_REACH):
         near = _sum_around(weight)
         fresh = (weight == 0) & (near > 0)
         filled[fresh] = _sum_around(filled)[fresh] / near[fresh][:, None]
         weight[fresh] = 1
     filled[weight == 0] = colour[weight == 0]
-    return np.rint(filled).astype(colour.dtype) if colour.dtype.kind == "u" else filled.astype(colour.dtype)
+    return np.rint(filled).astype(colour.dtype) if colour.dtype.kind in "iu" else filled.astype(colour.dtype)
 
 
 def _sum_around(array: np.ndarray) -> np.ndarray:

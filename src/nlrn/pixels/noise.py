@@ -70,6 +70,8 @@ def estimate_sigma(plane: npt.NDArray[np.generic], seen: npt.NDArray[np.bool_] |
         return 0.0
     if not (np.isfinite(plane.min()) and np.isfinite(plane.max())):
         raise ValueError("plane contains NaN or infinite values")
+    if seen is not None and not seen.any():
+        return 0.0
     low, high = _ends(plane if seen is None else plane[seen])
     patches = _patches(plane, height * width)
     if seen is not None:

@@ -6,16 +6,20 @@ read the levels from the features of :mod:`nlrn.pixels.noise_features`. They wer
 much, as S. Guo et al. do ("Toward Convolutional Blind Denoising of Real Photographs", CVPR 2019).
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nlrn.pixels.arrays import AnyImage, for_any, full_scale
+from nlrn.pixels.arrays import full_scale
+from nlrn.pixels.conversions import for_any
 from nlrn.pixels.noise import estimate_sigma
 from nlrn.pixels.noise_features import noise_features
+from nlrn.pixels.scene import Scene
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
 _FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
@@ -33,7 +37,7 @@ class Noise:
     """Whether it is independent from pixel to pixel, as no camera makes it."""
 
 
-def estimate_noise(image: AnyImage, *, channel_axis: int | None = None) -> Noise | None:
+def estimate_noise(image: Any, *, channel_axis: int | None = None) -> Noise | None:
     """The levels of noise in a photograph, coarse noise and what was saved as JPEG included.
 
     Args:
@@ -55,8 +59,10 @@ def estimate_noise(image: AnyImage, *, channel_axis: int | None = None) -> Noise
     """
     found: list[Noise | None] = []
 
-    def look(pixels: np.ndarray) -> np.ndarray:
-        found.append(noise_of(pixels))
+    def look(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
+        scene = Scene(pixels, masked=masked)
+        noise, unit = noise_of(scene.seen()), 1.0 if scene.plain else scene.range.span
+        found.append(noise and Noise(noise.luma * unit, noise.chroma * unit, noise.white))
         return pixels
 
     for_any(image, channel_axis, look)
@@ -115,7 +121,7 @@ def _read(features: npt.NDArray[np.float32]) -> tuple[float, float, float]:
         x = weights[layer] @ x + weights[layer + "_bias"][..., None]
         x = x / (1 + np.exp(-x.clip(-50, 50)))
     luma, chroma, white = (weights["third"] @ x + weights["third_bias"][..., None]).mean(0)[:, 0].tolist()
-    return max(0.0, float(np.exp(luma)) - _FLOOR), max(0.0, float(np.exp(chroma)) - _FLOOR), white
+    return max(0.0, math.exp(luma) - _FLOOR), max(0.0, math.exp(chroma) - _FLOOR), white
 
 
 @lru_cache(maxsize=1)

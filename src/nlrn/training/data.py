@@ -4,7 +4,7 @@ Every random number of a batch comes from one generator seeded with (seed, step)
 any step, and any number of processes share one sequence of batches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from nlrn.config import Config
 from nlrn.pixels.degradations.photograph import photographs
 from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, round_8bit
 from nlrn.pixels.opponent import to_opponent
@@ -20,15 +21,28 @@ from nlrn.pixels.opponent import to_opponent
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 # pixels around a patch, whose enlargement must not see replicated ones; a multiple of every scale
 _SR_MARGIN = 12
+# pixels of a reduced image around a patch, whose own must not see replicated ones
+_LR_MARGIN = 2
+# evens out how much squared error each scale leaves
+_SR_WEIGHT = {2: 2.0, 3: 1.0, 4: 0.7}
 
 
 class Batch(NamedTuple):
-    """Degraded and clean patches [B, C, P, P] in [0, 1], and for each its noise level and weight in the loss [B]."""
+    """Degraded and clean patches [B, C, P, P] in [0, 1], and for each its noise level and weight in the loss [B].
+
+    Where the network itself enlarges, the clean patches are ``scale`` times as high and wide as the degraded ones.
+    """
 
     degraded: Tensor
     clean: Tensor
     sigma: Tensor
     weight: Tensor
+    scale: int = 1
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with every tensor of it changed."""
+        degraded, clean, sigma, weight = map(change, self[:4])
+        return Batch(degraded, clean, sigma, weight, self.scale)
 
 
 class Patches:
@@ -50,9 +64,13 @@ class Patches:
         self.share = (areas / areas.sum()).to(device)
 
     def cut(self, count: int, size: int, generator: torch.Generator) -> Tensor:
-        """``count`` patches [count, C, size, size] in [0, 1], each flipped and turned at random."""
+        """``count`` patches [count, C, size, size] in [0, 1], each flipped and turned at random.
+
+        Images that are too small for them have no part in it; one at least must not be.
+        """
         device = self.pixels.device
-        which = torch.multinomial(self.share, count, replacement=True, generator=generator)
+        large = (self.height >= size) & (self.width >= size)
+        which = torch.multinomial(self.share * large, count, replacement=True, generator=generator)
         random = torch.rand(5, count, 1, 1, generator=generator, device=device)
         top = (random[0] * (self.height[which].view(-1, 1, 1) - size + 1)).long()
         left = (random[1] * (self.width[which].view(-1, 1, 1) - size + 1)).long()
@@ -101,7 +119,7 @@ def reduced_batch(
     The scales are mixed within the batch, since its norms must see the mixture they meet later. The weights
     even out how much error each scale leaves.
     """
-    whole = pixels_needed("sr", size)
+    whole = _reduced_side(size)
     full = patches.cut(count, whole, generator)
     # a whole image begins where a low-resolution pixel does, so a patch must too: a network that unshuffles is
     # 7 dB worse at x2 on images that begin one pixel later
@@ -112,13 +130,32 @@ def reduced_batch(
         some = (scale == s).to(full.device)
         low = round_8bit(resize_bicubic(full[some], whole // s, whole // s))
         degraded[some] = resize_bicubic(low, whole, whole)[..., middle, middle]
-    weight = torch.tensor([{2: 2.0, 3: 1.0, 4: 0.7}.get(s, 1.0) for s in scale.tolist()])
+    weight = torch.tensor([_SR_WEIGHT.get(s, 1.0) for s in scale.tolist()])
     return Batch(degraded, full[..., middle, middle], torch.zeros(count, device=full.device), weight.to(full.device))
 
 
-def pixels_needed(task: str, patch: int) -> int:
-    """The side that an image must have for patches of that side to be cut from it."""
-    return patch if task == "denoise" else -(-(patch + 2 * _SR_MARGIN) // 12) * 12
+def low_resolution_batch(patches: Patches, count: int, size: int, scale: int, generator: torch.Generator) -> Batch:
+    """Patches [B, C, size, size] of images reduced by ``scale`` and rounded to 8 bits, and what they were before."""
+    whole = size + 2 * _LR_MARGIN
+    full = patches.cut(count, whole * scale, generator)
+    low = round_8bit(resize_bicubic(full, whole, whole))
+    inner, middle = slice(_LR_MARGIN, -_LR_MARGIN), slice(_LR_MARGIN * scale, -_LR_MARGIN * scale)
+    weight = torch.full((count,), _SR_WEIGHT.get(scale, 1.0), device=full.device)
+    sigma = torch.zeros(count, device=full.device)
+    return Batch(low[..., inner, inner], full[..., middle, middle], sigma, weight, scale)
+
+
+def pixels_needed(config: Config, patch: int, scales: Sequence[int]) -> int:
+    """The side that an image must have for patches of that side to be cut from it (at the smallest scale)."""
+    if config.task == "denoise":
+        return patch
+    if config.post_upsampling:
+        return (patch + 2 * _LR_MARGIN) * min(scales)
+    return _reduced_side(patch)
+
+
+def _reduced_side(patch: int) -> int:
+    return -(-(patch + 2 * _SR_MARGIN) // 12) * 12
 
 
 def read_images(folders: Sequence[Path], channels: int, *, luma: bool = False, smallest: int = 1) -> list[np.ndarray]:
@@ -165,8 +202,21 @@ def hold_out(images: Sequence[np.ndarray], count: int) -> tuple[list[np.ndarray]
     return [im for i, im in enumerate(images) if i not in aside], [images[i] for i in sorted(aside)]
 
 
+def smaller_copies(images: Sequence[np.ndarray], factors: Sequence[float], smallest: int) -> list[np.ndarray]:
+    """The images, then each reduced by each of ``factors`` (below 1) unless it gets smaller than ``smallest``."""
+    copies = list(images)
+    for factor in factors:
+        for image in images:
+            height, width = (round(side * factor) for side in image.shape[:2])
+            if min(height, width) >= smallest:
+                pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+                small = (round_8bit(resize_bicubic(pixels, height, width)) * 255).round().byte()
+                copies.append(small.permute(1, 2, 0).contiguous().numpy())
+    return copies
+
+
 def validation_sets(
-    images: Sequence[np.ndarray], task: str, levels: Sequence[int], device: torch.device
+    images: Sequence[np.ndarray], config: Config, levels: Sequence[int], device: torch.device
 ) -> dict[int, Batch]:
     """The same degraded crops at every validation, for each noise level (0-255 scale) or scale."""
     side = min(180, *(min(image.shape[:2]) for image in images)) // 12 * 12
@@ -174,14 +224,15 @@ def validation_sets(
     clean = crops.pixels.view(len(images), side, side, -1).permute(0, 3, 1, 2).float() / 255
     sets = {}
     for level in levels:
-        if task == "denoise":
+        scale = level if config.post_upsampling else 1
+        if config.task == "denoise":
             noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(level))
             degraded, sigma = clean + level / 255 * noise, level / 255
         else:
             low = round_8bit(resize_bicubic(clean, side // level, side // level))
-            degraded, sigma = resize_bicubic(low, side, side), 0.0
+            degraded, sigma = low if config.post_upsampling else resize_bicubic(low, side, side), 0.0
         ones = torch.ones(len(images))
-        sets[level] = Batch(*(t.to(device) for t in (degraded, clean, sigma * ones, ones)))
+        sets[level] = Batch(degraded, clean, sigma * ones, ones, scale).each(lambda tensor: tensor.to(device))
     return sets
 
 
@@ -192,7 +243,7 @@ def photo_validation(images: Sequence[np.ndarray], device: torch.device) -> dict
     sets = {}
     for number in range(3):
         batch = photo_batch(crops, len(images), side, torch.Generator().manual_seed(number))
-        sets[number] = Batch(*(t.to(device) for t in batch))
+        sets[number] = batch.each(lambda tensor: tensor.to(device))
     return sets
 
 

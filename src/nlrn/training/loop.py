@@ -12,21 +12,26 @@ from nlrn import models
 from nlrn.config import Config
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.network import NLRN
+from nlrn.pixels.degrade import round_8bit
 from nlrn.training.data import (
     Batch,
     Patches,
     hold_out,
+    low_resolution_batch,
     noisy_batch,
     photo_batch,
     photo_validation,
     pixels_needed,
     read_images,
     reduced_batch,
+    smaller_copies,
     validation_sets,
 )
+from nlrn.training.loss import error_of
 from nlrn.training.optimizer import make_optimizers
 from nlrn.training.progress import training_bar
-from nlrn.training.record import Log, StopSign, describe, resume, save_checkpoint
+from nlrn.training.record import Log, StopSign, describe
+from nlrn.training.run import EVERY, Run
 from nlrn.training.settings import Schedule, Settings
 from nlrn.training.weights import Average, freeze_norms, take_weights, warm_new_norms, with_steps
 
@@ -50,7 +55,9 @@ def train(config: Config, settings: Settings) -> Outcome:
     Raises:
         ValueError: settings or data that cannot be trained with.
         ModelError: ``settings.init`` is not a model.
-        FloatingPointError: the gradient is not finite for the tenth time in a row.
+        CheckpointError: the checkpoint there is damaged, or of another network, or one cannot be written.
+        UsageError: another run is at work in ``settings.out``.
+        FloatingPointError: the run left its course several times in a row, each time at half the rate.
     """
     started = time.monotonic()
     device = choose_device(settings.device)
@@ -70,20 +77,20 @@ def train(config: Config, settings: Settings) -> Outcome:
     torch.manual_seed(settings.seed)
 
     luma = config.task == "sr"
-    smallest = pixels_needed(config.task, settings.patch)
+    smallest = pixels_needed(config, settings.patch, settings.scales)
     photo = settings.noise == "photo"
     if photo and (config.channels != 1 or not config.noise_map or luma):
         raise ValueError("photographs are for a denoiser of 1 channel, their luma, with a noise map")
     images = read_images(settings.data, 3 if photo else config.channels, luma=luma, smallest=smallest)
     training, held_out = hold_out(images, settings.held_out)
-    patches = Patches(training, fabric.device)
+    patches = Patches(smaller_copies(training, settings.smaller, smallest), fabric.device)
     lowest, highest = settings.sigmas
     usual = tuple(s for s in (15, 25, 50) if lowest <= s <= highest)
     levels = settings.scales if luma else usual or (round((lowest + highest) / 2),)
     if photo:
         validation = photo_validation(held_out, fabric.device)
     else:
-        validation = validation_sets(held_out, config.task, levels, fabric.device)
+        validation = validation_sets(held_out, config, levels, fabric.device)
 
     network = NLRN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if settings.init:
@@ -92,63 +99,68 @@ def train(config: Config, settings: Settings) -> Outcome:
     peaks = [group["lr"] for o in optimizers for group in o.param_groups]
     wrapped, *optimizers = fabric.setup(network, *optimizers)
     average, schedule = Average(network, settings.decay), Schedule(settings, config)
-    first, best, before, done = 0, 0.0, schedule.steps(0), 0
+    run = Run(network, average, optimizers, schedule.steps(0), settings)
     checkpoint = settings.out / "checkpoint.pt"
     if checkpoint.exists():
-        first, best, before = resume(checkpoint, config, network, average, optimizers)
+        run.resume(checkpoint)
+    course, first = run.course, run.iteration
     settings.out.mkdir(parents=True, exist_ok=True)
     stop = StopSign(started + 60 * settings.minutes)
 
-    bad, minutes_left = 0, settings.minutes
+    minutes_left = settings.minutes
     main = fabric.is_global_zero
     with (
-        Log(settings.out if main else None) as log,
+        Log(settings.out if main else None, first) as log,
         training_bar(settings.iterations, first, show=main) as bar,
     ):
+        run.keep()
         for i in range(first, settings.iterations):
             steps = schedule.steps(i)
-            if steps > before:
-                warm_new_norms(network, before, steps)
+            if steps > run.steps:
+                warm_new_norms(network, run.steps, steps)
                 average.restart(network)
-            before = steps
+            run.steps = steps
             if schedule.frozen(i) and (i == first or not schedule.frozen(i - 1)):
                 freeze_norms(network, average.network)
             for group, peak in zip((g for o in optimizers for g in o.param_groups), peaks, strict=True):
-                group["lr"] = peak * schedule.rate(i, minutes_left)
+                group["lr"] = peak * course.rate * schedule.rate(i, minutes_left)
 
             clock = time.perf_counter()
             batch = _batch(patches, config, settings, schedule.patch(i), i, fabric.global_rank, fabric.world_size)
             waited = time.perf_counter() - clock
-            restored = wrapped(batch.degraded, batch.sigma, steps=steps)
-            error = (restored.float() - batch.clean).square().mean((1, 2, 3))
-            loss = 100 * (batch.weight * error).mean()
+            restored = wrapped(batch.degraded, batch.sigma, scale=batch.scale, steps=steps)
+            loss = error_of(settings.loss, restored.float(), batch)
             fabric.backward(loss)
-            norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-            if torch.isfinite(norm):
+            norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip).item()
+            # every process must judge alike, so they do by the same numbers
+            mean_loss = float(cast(Tensor, fabric.all_reduce(loss.detach())))
+            if course.takes(mean_loss, norm):
                 for optimizer in optimizers:
                     optimizer.step()
                 average.update(network)
-                bad = 0
-            else:
-                bad += 1
-                if bad == 10:
-                    raise FloatingPointError(f"the gradient is not finite at iteration {i}; lower --rate")
             network.zero_grad()
+            run.iteration = i + 1
+            if course.lost:
+                run.go_back()
+                log.write(i + 1, went_back=course.rate)
+                bar.say(f"iteration {i + 1}: the run left its course; back to the last good state, at half the rate")
+            elif course.steady and (i + 1) % EVERY == 0:
+                run.keep()
 
             took = time.perf_counter() - clock
-            pixels = batch.clean.numel() // config.channels * fabric.world_size / took
+            pixels = batch.degraded.numel() // config.channels * fabric.world_size / took
             if (i + 1) % 20 == 0:
                 log.write(
                     i + 1,
-                    loss=loss.item(),
-                    norm=norm.item(),
-                    rate=schedule.rate(i, minutes_left),
+                    loss=mean_loss,
+                    norm=norm,
+                    rate=course.rate * schedule.rate(i, minutes_left),
+                    skipped=course.skipped,
                     steps=steps,
                     pixels_per_second=round(pixels),
                     data_share=round(waited / took, 4),
                 )
-                bar.update(i + 1, loss=loss.item(), pixels=pixels)
-            done = i + 1
+                bar.update(i + 1, loss=mean_loss, pixels=pixels)
             # every process must stop at the same iteration, and learn at the same rate, so they agree on both
             here = torch.tensor(stop.minutes_left())
             minutes_left = float(cast(Tensor, fabric.all_reduce(here, reduce_op="min")))
@@ -159,15 +171,16 @@ def train(config: Config, settings: Settings) -> Outcome:
                     mean = sum(scores.values()) / len(scores)
                     log.write(i + 1, psnr=mean, **{f"psnr_{level}": p for level, p in scores.items()})
                     bar.update(i + 1, psnr=mean)
-                    if mean > best:
-                        best = mean
+                    if mean > run.best:
+                        run.best = mean
                         card = {"training": describe(settings, i + 1, scores)}
                         models.save(with_steps(average.network, steps), settings.out, card)
-                    save_checkpoint(checkpoint, config, network, average, optimizers, i + 1, best, steps)
+                    if course.steady:  # the checkpoint before is better than one to go back from
+                        run.save(checkpoint)
                 fabric.barrier()
             if ends:
                 break
-    return Outcome(best, max(first, done) == settings.iterations)
+    return Outcome(run.best, run.iteration == settings.iterations)
 
 
 def _batch(
@@ -179,9 +192,12 @@ def _batch(
         batch = photo_batch(patches, settings.batch, size, generator)
     elif config.task == "denoise":
         batch = noisy_batch(patches, settings.batch, size, settings.sigmas, generator)
+    elif config.post_upsampling:
+        scale = settings.scales[i % len(settings.scales)]
+        batch = low_resolution_batch(patches, settings.batch, size, scale, generator)
     else:
         batch = reduced_batch(patches, settings.batch, size, settings.scales, generator)
-    return Batch(*(t[rank::processes].contiguous(memory_format=_layout(t)) for t in batch))
+    return batch.each(lambda tensor: tensor[rank::processes].contiguous(memory_format=_layout(tensor)))
 
 
 def _layout(tensor: Tensor) -> torch.memory_format:
@@ -192,11 +208,13 @@ def _layout(tensor: Tensor) -> torch.memory_format:
 def _validate(network: NLRN, validation: dict[int, Batch], steps: int) -> dict[int, float]:
     """PSNR in dB for each noise level or scale, mean over the held-out images."""
     return {
-        level: _psnr(network(b.degraded, b.sigma, steps=steps).clamp(0, 1), b.clean)
+        level: _psnr(network(b.degraded, b.sigma, scale=b.scale, steps=steps), b.clean, b.scale)
         for level, b in validation.items()
     }
 
 
-def _psnr(restored: Tensor, clean: Tensor) -> float:
-    error = (restored - clean).square().mean((1, 2, 3))
+def _psnr(restored: Tensor, clean: Tensor, scale: int) -> float:
+    """As the protocol has it: rounded to 8 bits, and ``scale`` pixels at the border left out where it enlarges."""
+    inside = slice(scale, -scale) if scale > 1 else slice(None)
+    error = (round_8bit(restored) - clean)[..., inside, inside].square().mean((1, 2, 3))
     return float((-10 * error.clamp(min=1e-10).log10()).mean())

@@ -37,6 +37,10 @@ class TrainingBar:
         said += f"  PSNR {self.psnr:.2f} dB" if self.psnr else ""
         self.progress.update(self.task, completed=iteration, said=said)
 
+    def say(self, sentence: str) -> None:
+        """A line of its own, above the bar."""
+        self.progress.console.print(sentence, soft_wrap=True)
+
 
 @contextmanager
 def training_bar(total: int, first: int, *, show: bool) -> Iterator[TrainingBar]:

@@ -1,22 +1,22 @@
-"""What a training run leaves behind: its log, its checkpoint, and a clean end when it is told to stop."""
+"""What a training run says of itself: its log, its card, and a clean end when it is told to stop."""
 
+import io
 import json
+import math
 import signal
 import time
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from nlrn.config import Config
-from nlrn.files import replacing
-from nlrn.network import NLRN
+from nlrn.errors import UsageError
+from nlrn.files import remove_parts
+from nlrn.models.cards import CARD, TENSORS
 from nlrn.training.settings import Settings
-from nlrn.training.weights import Average
 
 
 class StopSign:
@@ -35,16 +35,22 @@ class StopSign:
 
 
 class Log:
-    """Metrics as JSON lines and for TensorBoard.
+    """Metrics as JSON lines and for TensorBoard. As long as it is open, no other run writes in its folder.
 
     Args:
         folder: where they go, or None: only one process of several writes.
+        first: the iteration that comes next; what a killed run has written of it and of later ones goes.
+
+    Raises:
+        UsageError: another run is at work there.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, first: int = 0) -> None:
         self.started = time.monotonic()
-        self.lines = (folder / "metrics.jsonl").open("a", buffering=1) if folder else None
-        self.board = SummaryWriter(str(folder)) if folder else None
+        self.lines = _claimed(folder / "metrics.jsonl", first) if folder else None
+        self.board = SummaryWriter(str(folder), purge_step=first + 1) if folder else None
+        if folder:
+            remove_parts(folder / name for name in ("checkpoint.pt", TENSORS, CARD))
 
     def __enter__(self) -> "Log":
         return self
@@ -63,52 +69,40 @@ class Log:
             self.board.add_scalar(name, value, iteration)
 
 
+def _claimed(path: Path, first: int) -> TextIO:
+    """The lines of metrics up to an iteration, open for more, and locked."""
+    lines = path.open("a+", buffering=1, encoding="utf-8", errors="replace")
+    try:
+        with suppress(ImportError):  # Windows
+            import fcntl
+
+            fcntl.flock(lines, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lines.close()
+        raise UsageError(f"another run is at work in {path.parent}; wait for it, or give another --out") from None
+    except OSError:  # a file system without locks
+        pass
+    lines.seek(0)
+    kept = 0
+    for line in iter(lines.readline, ""):
+        if not line.endswith("\n") or _iteration(line) > first:
+            lines.truncate(kept)
+            break
+        kept = lines.tell()
+    lines.seek(0, io.SEEK_END)
+    return lines
+
+
+def _iteration(line: str) -> float:
+    """Of a line of metrics; a line that is none is of none."""
+    try:
+        return float(json.loads(line)["iteration"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
 def describe(settings: Settings, iteration: int, scores: dict[int, float]) -> dict[str, Any]:
     """How a model was trained, for its card."""
     said = {n: [str(v) for v in value] if n == "data" else value for n, value in asdict(settings).items()}
     said["out"] = str(settings.out)
     return {"iterations_done": iteration, "validation_psnr": scores, "settings": said}
-
-
-def save_checkpoint(
-    path: Path,
-    config: Config,
-    network: NLRN,
-    average: Average,
-    optimizers: Sequence[torch.optim.Optimizer],
-    iteration: int,
-    best: float,
-    steps: int,
-) -> None:
-    """Everything that an exact resume needs; written beside and renamed, so that one is always whole."""
-    state = {
-        "config": asdict(config),
-        "network": network.state_dict(),
-        "average": average.network.state_dict(),
-        "average_count": average.count,
-        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
-        "iteration": iteration,
-        "best": best,
-        "steps": steps,
-    }
-    with replacing(path) as file:
-        torch.save(state, file)
-
-
-def resume(
-    path: Path, config: Config, network: NLRN, average: Average, optimizers: Sequence[torch.optim.Optimizer]
-) -> tuple[int, float, int]:
-    """Put everything back as it was; returns the next iteration, the best validation PSNR and the steps so far.
-
-    Raises:
-        ValueError: the checkpoint is of another network.
-    """
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["config"] != asdict(config):
-        raise ValueError(f"{path} is the checkpoint of another network ({state['config']}); use another --out")
-    network.load_state_dict(state["network"])
-    average.network.load_state_dict(state["average"])
-    average.count = state["average_count"]
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return int(state["iteration"]), float(state["best"]), int(state["steps"])

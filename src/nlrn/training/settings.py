@@ -6,6 +6,8 @@ from pathlib import Path
 
 from nlrn.config import Config
 
+LOSSES = ("squared", "charbonnier")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -23,9 +25,16 @@ class Settings:
     sigmas: tuple[float, float] = (5.0, 55.0)
     """Denoising: range of the noise level, on the 0-255 scale; without a noise map, twice the same number."""
     scales: tuple[int, ...] = (2, 3, 4)
-    """Super-resolution: the factors that are mixed in every batch."""
+    """Super-resolution: the factors, mixed in every batch, or in turn where the network itself enlarges."""
+    smaller: tuple[float, ...] = ()
+    """Copies of the training images, reduced by these factors, are trained on too: they are sharper."""
+    loss: str = "squared"
+    """The error that is made small: "squared", or "charbonnier" (nearly the absolute one)."""
     iterations: int = 10_000
-    """Length of the whole run in optimizer steps; the learning rate falls to nearly zero over it."""
+    """Length of the whole run in optimizer steps."""
+    fall: float = 1.0
+    """Last part of the run over which the learning rate falls to nearly zero; it is constant before, so that a run
+    can be gone on with from there."""
     minutes: float = 1e9
     """Stop cleanly, with everything saved, after so many minutes."""
     cool: float = 0.0
@@ -34,7 +43,7 @@ class Settings:
     batch: int = 16
     """Patches in a batch, over all processes."""
     patch: int = 40
-    """Side of a patch in pixels, at the end of the run."""
+    """Side of a patch in pixels of what the network is given, at the end of the run."""
     patch_from: int = 0
     """Side of a patch at the start, if smaller; patches grow until ``grown``."""
     steps_from: int = 0
@@ -68,6 +77,8 @@ class Settings:
     """Training images set aside for validation."""
 
     def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss must be one of {LOSSES}, not {self.loss!r}")
         if self.noise not in ("white", "photo"):
             raise ValueError(f"noise must be white or photo, not {self.noise!r}")
 
@@ -81,7 +92,8 @@ class Schedule:
     def rate(self, i: int, minutes_left: float = math.inf) -> float:
         """The learning rate, relative to its peak."""
         rise = min(1.0, (i + 1) / max(1, self.s.warmup))
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, i / self.s.iterations)))
+        fallen = 1 - (self.s.iterations - i) / max(1.0, self.s.fall * self.s.iterations)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, fallen))))
         if minutes_left < self.s.cool:
             fall *= max(0.0, minutes_left) / self.s.cool
         return rise * (0.01 + 0.99 * fall)

@@ -1,92 +1,75 @@
-"""What a request may have: the page itself and the files that it made or was given, nothing else of this machine."""
+"""Which requests are answered: those of the page itself, from this machine."""
 
-import os
-from pathlib import Path
-
-from gradio.processing_utils import hash_file
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_FILE = "/gradio_api/file="
-# All that the page asks for. Gradio has more routes: to fetch addresses of the net, to stream, to keep a history.
-_ROUTES = {
-    "/",
-    "/config",
-    "/favicon.ico",
-    "/manifest.json",
-    "/theme.css",
-    "/gradio_api/app_id",
-    "/gradio_api/cancel",
-    "/gradio_api/info",
-    "/gradio_api/queue/data",
-    "/gradio_api/queue/join",
-    "/gradio_api/reset",
-    "/gradio_api/startup-events",
-    "/gradio_api/upload",
-    "/gradio_api/upload_progress",
+_HOSTS = {"127.0.0.1", "localhost", "[::1]"}
+_READING = {"GET", "HEAD"}
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
-_BELOW = ("/assets/", "/static/", "/gradio_api/heartbeat/", "/svelte/")
-_HOSTS = {"127.0.0.1", "localhost"}
-# Whatever Gradio's page may name, the browser loads nothing that does not come from here.
-_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; form-action 'self'; "
-    "base-uri 'self'; frame-ancestors 'none'"
-)
-
-
-def is_ours(path: str | Path, folder: Path) -> bool:
-    """Whether a file is one that was uploaded or made by the page.
-
-    Gradio keeps each in a folder of ``folder`` that is named after the file's contents. A file that came there in
-    another way does not fit its folder's name.
-
-    Args:
-        path: of whatever a client named.
-        folder: where Gradio keeps files, without links in it.
-    """
-    real = Path(os.path.realpath(path))
-    return real.parent.parent == folder and real.is_file() and hash_file(real) == real.parent.name
 
 
 class Guard:
-    """Lets through what the page needs, when it comes from this machine.
+    """Lets through what the page asks for.
+
+    A page of the net, or of another port of this machine, can send requests here too, through the browser of
+    whoever looks at it. Its name or its origin gives it away: the first where its name was pointed at this machine,
+    the second, which browsers add to whatever changes something, everywhere else.
 
     Args:
         app: what answers.
-        folder: where Gradio keeps files, without links in it.
     """
 
-    def __init__(self, app: ASGIApp, folder: Path) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._folder = folder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http" or not await self._allowed(scope):
-            if scope["type"] == "http":
-                await PlainTextResponse("Not found", 404)(scope, receive, send)
+        if scope["type"] != "http":  # a web socket, which the page does not use
+            await send({"type": "websocket.close", "code": 1008})
             return
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = _POLICY
-                headers["Referrer-Policy"] = "no-referrer"
-                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-cache")
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        reason = _reason_against(scope["method"], Headers(scope=scope))
+        if reason is None:
+            await self._app(scope, receive, guarded)
+        else:
+            await JSONResponse({"error": reason}, 403)(scope, receive, guarded)
 
-    async def _allowed(self, scope: Scope) -> bool:
-        # a page of the net whose name leads to this machine sends its own name along
-        if Headers(scope=scope).get("host", "").rpartition(":")[0] not in _HOSTS:
-            return False
-        path: str = scope["path"]
-        if path.startswith(_FILE):
-            return await run_in_threadpool(is_ours, path.removeprefix(_FILE), self._folder)
-        return path in _ROUTES or path.startswith(_BELOW)
+
+def _reason_against(method: str, headers: Headers) -> str | None:
+    host = headers.get("host", "")
+    name, _, port = host.rpartition(":")
+    if host not in _HOSTS and not (name in _HOSTS and port.isdigit()):
+        return "This page answers under 127.0.0.1 and localhost only."
+    origin = headers.get("origin")
+    ours = origin is not None and origin == f"http://{host}"
+    if (method not in _READING or origin is not None) and not ours:
+        return "This request did not come from the page."
+    # "none": an address that was typed or a bookmark; older browsers do not say
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") and not _is_visit(method, headers):
+        return "This request did not come from the page."
+    return None
+
+
+def _is_visit(method: str, headers: Headers) -> bool:
+    """Whether somebody followed a link to the page, which shows it and tells the linking page nothing."""
+    return method in _READING and headers.get("sec-fetch-mode") == "navigate"

@@ -1,76 +1,76 @@
-"""What the page asks for: open a picture, restore it into a file, show it, compare models. No web in here."""
+"""What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
 
-import shlex
+import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import torch
 
 from nlrn import images
-from nlrn.batch import UsageError
 from nlrn.config import TASKS
+from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
-from nlrn.inference.restore import denoise, upscale
-from nlrn.inference.restorer import ready
-from nlrn.inference.tiles import Progress
+from nlrn.inference.choice import PHOTO, Choice, choose
+from nlrn.inference.options import Options
+from nlrn.inference.restorer import Restorer
+from nlrn.inference.size import Size
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
-from nlrn.pixels.arrays import colours_of, full_scale
-from nlrn.pixels.color import Planes
-from nlrn.pixels.noise import estimate_sigma
+from nlrn.pixels.arrays import colours_of, in_units_of
+from nlrn.pixels.levels import estimated_sigma
+from nlrn.web.order import Order
+from nlrn.web.refused import RefusedError
+from nlrn.web.views import shown
 
-MAX_BYTES = 200 * 2**20
-"""The largest file that is taken."""
-MAX_PIXELS = 24_000_000
-"""The largest picture, and the largest that one is enlarged to."""
-_LONGEST_SHOWN = 2400
-_COMPARED = 640
-"""The largest side of what all models are run on: the slowest would take an hour for a photograph in colour."""
+Progress = Callable[[int, int], None]
+
+NEGLIGIBLE = 1.0
+"""An estimated noise level below this, where white is 255, is left alone by ``nlrn denoise``."""
+
+
+_PIECE = 400_000  # pixels, about, of a piece that a picture is restored in
+_PARTS = 1_000_000  # that a progress is told in
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """One of the pictures in a file."""
+
+    picture: Picture
+    """Its pixels lie on the disk."""
+    sigma: float
+    """The noise level as if it were white, where white is 255."""
+    choice: Choice
+    """What the noise is like, and so which model serves."""
+    overview: np.ndarray
+    """The whole as a screen shows it, uint8 [h, w, 3]."""
+    reduction: int
+    """By how much the overview is reduced."""
+    number: int = field(default_factory=itertools.count(1).__next__)
+    """Another for each page that was ever opened."""
+
+    @property
+    def level(self) -> float:
+        """The noise that was found, where white is 255; 0 where it is none to speak of."""
+        if self.choice.model is None and self.choice.tint is None:
+            return self.sigma if self.sigma >= NEGLIGIBLE else 0.0
+        return 255 * self.choice.levels.luma
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A picture that the page works on."""
+    """A file that the page works on."""
 
     name: str
-    """The name of its file."""
-    picture: Picture
-    sigma: float
-    """The estimated noise level, where white is 255."""
+    pages: list[Page]
 
     @property
-    def height(self) -> int:
-        return int(self.picture.pixels.shape[0])
-
-    @property
-    def width(self) -> int:
-        return int(self.picture.pixels.shape[1])
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to do with a picture."""
-
-    task: str
-    """"denoise" or "sr", as in the configuration of a network."""
-    model: str
-    """A name from :func:`models_for`."""
-    sigma: float | None = None
-    """The noise level, where white is 255; estimated where None."""
-    scale: int = 2
-    ensemble: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Restored:
-    """A picture as restored, in memory and in a file."""
-
-    path: Path
-    pixels: np.ndarray
-    seconds: float
+    def pixels(self) -> int:
+        """Of all pages."""
+        return sum(page.picture.pixels.shape[0] * page.picture.pixels.shape[1] for page in self.pages)
 
 
 class Models:
@@ -81,210 +81,213 @@ class Models:
         device: where all of them run.
     """
 
-    def __init__(self, own: Mapping[str, NLRN], device: str = "auto") -> None:
-        self._own = dict(own)
-        self._device = device
+    def __init__(self, own: Mapping[str, NLRN] | None = None, device: str = "auto") -> None:
+        self._own = dict(own or {})
+        self.device = device
         self._tasks = {name: str(card["config"]["task"]) for name, card in list_models().items()}
-        self._tasks.update({name: network.config.task for name, network in own.items()})
+        self._tasks.update({name: network.config.task for name, network in self._own.items()})
+        self._speeds: dict[tuple[str, int, bool], float] = {}
 
     def names(self, task: str) -> list[str]:
         """The models for a task."""
         return [name for name, its_task in self._tasks.items() if its_task == task]
 
-    def get(self, name: str, task: str) -> NLRN:
-        """The network of that name.
+    def chosen(self, order: Order, page: Page) -> str:
+        """The name of the model that an order means for a picture."""
+        if order.model is None and order.task == "denoise" and order.sigma is None and page.choice.model:
+            return page.choice.model
+        return order.model or TASKS[order.task].defaults[colours_of(page.picture.pixels)]
+
+    def check(self, order: Order) -> None:
+        """Raise a RefusedError if the page has no model of the name in an order for its task."""
+        if order.model is not None and order.model not in self.names(order.task):
+            raise RefusedError("There is no such model on this page: choose one from the list.")
+
+    def restorer(self, order: Order) -> Restorer:
+        """What carries an order out. It has buffers of its own, and works for one thread at a time.
 
         Raises:
-            UsageError: the page offers no such model for the task.
+            RefusedError: the page has no such model for the task.
         """
-        if name not in self.names(task):
-            raise UsageError("There is no such model on this page; choose one from the list.")
-        return self._own[name] if name in self._own else ready(name, task, self._device)
+        self.check(order)
+        model = None if order.model is None else self._own.get(order.model, order.model)
+        return Restorer(order.task, Options(model=model, ensemble=order.ensemble, device=self.device))
+
+    def measured(self, order: Order, page: Page, count: int, seconds: float) -> None:
+        """So many pixels, counted in the result, took so long."""
+        self._speeds[self._kind(order, page)] = count / max(1e-6, seconds)
+
+    def speed(self, order: Order, page: Page) -> float | None:
+        """Pixels a second, counted in the result, as last measured for such an order and picture."""
+        return self._speeds.get(self._kind(order, page))
+
+    def _kind(self, order: Order, page: Page) -> tuple[str, int, bool]:
+        return self.chosen(order, page), colours_of(page.picture.pixels), order.ensemble
 
 
-def open_picture(path: Path) -> Opened:
+def open_picture(path: Path, place: Path) -> Opened:
     """Read an uploaded file and estimate its noise.
 
+    Args:
+        place: a folder where the pixels are kept, so that a page of many pictures needs no more memory than of one.
+
     Raises:
-        UsageError: it is no picture that can be read, or a larger one than the page takes.
+        RefusedError: it is no picture that can be read; it says so of the name alone, not of where it is kept here.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise UsageError(f"{path.name} has more than {MAX_BYTES >> 20} MB. {_elsewhere(path.name)}")
     try:
-        picture = images.read(path)
+        pictures = images.read_pages(path)
     except ImageFileError as error:
-        # the user knows the name of the file, not where it is kept here
-        raise UsageError(str(error).replace(str(path), path.name)) from None
-    height, width = picture.pixels.shape[:2]
-    _refuse_large(path.name, height * width, "has")
-    return Opened(path.name, picture, _estimate(picture.pixels))
+        raise RefusedError(str(error).replace(f"{path.parent}/", ""), 422) from None
+    pages: list[Page] = []
+    while pictures:
+        picture = pictures.pop(0)  # not all of them in memory twice
+        sigma = _estimated(picture.pixels)
+        kept = keep(picture.pixels, place / f"page-{len(pages)}.npy")
+        overview, reduction = shown(kept)
+        overview = keep(overview, place / f"overview-{len(pages)}.npy")
+        choice = choose(deep(picture.pixels))
+        pages.append(Page(replace(picture, pixels=kept), sigma, choice, overview, reduction))
+    return Opened(path.name, pages)
 
 
-def describe(opened: Opened) -> str:
+def deep(pixels: np.ndarray) -> np.ndarray:
+    """[H, W] or [H, W, C] as [H, W, C]."""
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _estimated(pixels: np.ndarray) -> float:
+    whole = deep(pixels)
+    if whole.shape[2] in (2, 4) and not whole[..., -1].any():
+        return 0.0  # there is nothing to be seen
+    return estimated_sigma(whole)
+
+
+def keep(pixels: np.ndarray, path: Path) -> np.ndarray:
+    """The same pixels on the disk."""
+    np.save(path, pixels)
+    kept: np.ndarray = np.load(path, mmap_mode="r")
+    return kept
+
+
+def restore(page: Page, order: Order, models: Models, progress: Progress | None = None) -> np.ndarray:
+    """A whole picture restored, as the command line does it.
+
+    Args:
+        progress: called with what is done and all there is to do, every few seconds at most; what it raises ends
+            the work.
+
+    Raises:
+        RefusedError: the order cannot be carried out.
+    """
+    pixels = np.asarray(page.picture.pixels)
+    started = time.perf_counter()
+    restorer = models.restorer(order)
+    if progress is not None:
+        progress = _by_steps(restorer, order, pixels, progress)
+    restored = restored_by(restorer, pixels, order, progress)
+    models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
+    return restored
+
+
+def _by_steps(restorer: Restorer, order: Order, pixels: np.ndarray, progress: Progress) -> Progress:
+    """A progress of pieces, between which the steps of the network are told too: a large piece takes minutes.
+
+    How large a piece is and how many steps it takes is guessed until the first is done.
+    """
+    piece, steps = min(1.0, _PIECE / (pixels.shape[0] * pixels.shape[1])), 0
+    before, now = 0.0, 0
+
+    def tell(share: float) -> None:
+        with torch.inference_mode(False):  # another job may load its network in between
+            progress(round(share * _PARTS), _PARTS)
+
+    def on_step(step: int, of: int) -> None:
+        nonlocal now
+        now += 1
+        tell(before + piece * min(1.0, now / (steps or of * (8 if order.ensemble else 1))) * 0.999)
+
+    def on_piece(done: int, total: int) -> None:
+        nonlocal before, piece, steps, now
+        steps, now = now, 0
+        before, piece = done / total, min(done / total - before, 1 - done / total)
+        tell(before)
+
+    restorer.on_step = on_step
+    return on_piece
+
+
+def is_gray(page: Page) -> bool:
+    """Whether a picture has no colours."""
+    return colours_of(page.picture.pixels) == 1
+
+
+def why_nothing(page: Page, order: Order) -> str | None:
+    """Why an order leaves a picture as it is, if it does."""
+    if order.task == "denoise" and order.strength == 0:
+        return "Left as it is: the strength is 0."
+    if order.task == "denoise" and order.sigma == 0:
+        return "Left as it is: the noise level is 0."
+    if order.task == "denoise" and order.sigma is None and _finds_nothing(page, order):
+        return "Left as it is: no noise to speak of was found. Set a noise level by hand to smooth it all the same."
+    return None
+
+
+def _finds_nothing(page: Page, order: Order) -> bool:
+    if order.model is None:
+        return page.choice.leaves_alone or page.level == 0
+    return order.model != PHOTO and page.sigma < NEGLIGIBLE
+
+
+def found(page: Page) -> str:
+    """A sentence about the noise in a picture."""
+    if min(page.picture.pixels.shape[:2]) < 24:
+        return "Too small to tell its noise: set the level by hand."
+    level = page.level
+    if level == 0:
+        return f"Hardly any noise (level {min(page.sigma, NEGLIGIBLE):.1f} of 255)."
+    words = ((4, "A little"), (12, "Some"), (30, "Strong"), (75, "Very strong"))
+    word = next((word for limit, word in words if level <= limit), "Very strong")
+    blotches = 255 * page.choice.levels.chroma
+    kind = "grain of a camera" if page.choice.model == PHOTO else "noise"
+    more = f" and blotches of colour ({blotches:.1f})" if blotches >= NEGLIGIBLE else ""
+    return f"{word} {kind} (level {level:.1f} of 255){more}."
+
+
+def describe(page: Page) -> str:
     """One line: size, depth, colours, format."""
-    pixels = opened.picture.pixels
+    pixels = page.picture.pixels
     depth = {"uint8": "8-bit", "uint16": "16-bit"}.get(str(pixels.dtype), "floating-point")
     kind = ("gray", "gray", "gray with alpha", "RGB", "RGB with alpha")[1 if pixels.ndim == 2 else pixels.shape[2]]
-    return f"{opened.width} x {opened.height} pixels, {depth} {kind}, {opened.picture.metadata.format}"
+    return f"{pixels.shape[1]} x {pixels.shape[0]} pixels, {depth} {kind}, {page.picture.metadata.format}"
 
 
-def restore(opened: Opened, order: Order, models: Models, folder: Path, progress: Progress | None = None) -> Restored:
-    """Restore a picture into a file, with the code of the command line: same pixels, same metadata.
+def restored_by(
+    restorer: Restorer,
+    pixels: np.ndarray,
+    order: Order,
+    progress: Progress | None = None,
+    choice: Choice | None = None,
+) -> np.ndarray:
+    """[H, W] or [H, W, C] restored, to as many axes.
 
     Args:
-        folder: where the file is written; its format is that of the upload, or PNG where that cannot be written.
+        choice: what was found in the picture of which this is a part.
 
     Raises:
-        UsageError: the order cannot be carried out.
+        RefusedError: the order cannot be carried out.
     """
-    network, pixels = models.get(order.model, order.task), opened.picture.pixels
-    axis = None if pixels.ndim == 2 else -1
-    started = time.perf_counter()
     try:
-        if order.task == "denoise":
-            sigma = None if order.sigma is None else order.sigma * full_scale(pixels.dtype) / 255
-            done = denoise(
-                pixels, sigma, channel_axis=axis, model=network, ensemble=order.ensemble, progress=progress
-            )
+        if order.task == "sr":
+            restored = restorer.upscale(deep(pixels), Size(order.scale), progress)
         else:
-            _refuse_large(opened.name, opened.height * opened.width * order.scale**2, "would become")
-            done = upscale(
-                pixels, order.scale, channel_axis=axis, model=network, ensemble=order.ensemble, progress=progress
-            )
-        seconds = time.perf_counter() - started
-        path = folder / file_name(opened, order)
-        images.write(path, done, like=opened.picture)
-    except ImageFileError as error:
-        raise UsageError(str(error).replace(str(folder) + "/", "")) from None
-    except ValueError as error:
-        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.") from None
-    return Restored(path, done, seconds)
+            sigma = in_units_of(pixels.dtype, order.sigma)
+            restored = restorer.denoise(deep(pixels), sigma, progress, strength=order.strength, choice=choice)
+    except (ValueError, UserError) as error:
+        raise RefusedError(sentence(error), 422) from None
+    return restored[..., 0] if pixels.ndim == 2 else restored
 
 
-def file_name(opened: Opened, order: Order) -> str:
-    """What the restored file is called."""
-    name = Path(opened.name)
-    suffix = name.suffix if name.suffix.lower() in images.WRITABLE else ".png"
-    return f"{name.stem}-{'denoised' if order.task == 'denoise' else f'x{order.scale}'}{suffix}"
-
-
-def default_model(opened: Opened | None, task: str) -> str:
-    """The model that the command line takes for the picture where none is named."""
-    return TASKS[task].defaults[3 if opened is None else colours_of(opened.picture.pixels)]
-
-
-def command(opened: Opened, order: Order) -> str:
-    """The command that makes the same file."""
-    words = ["nlrn", "denoise" if order.task == "denoise" else "upscale", _quoted(opened.name)]
-    words += ["-o", _quoted(file_name(opened, order))]
-    if order.task == "sr":
-        words += ["--scale", str(order.scale)]
-    elif order.sigma is not None:
-        words += ["--sigma", f"{order.sigma:g}"]
-    if order.model != default_model(opened, order.task):
-        words += ["--model", _quoted(order.model)]
-    return " ".join(words + ["--ensemble"] * order.ensemble)
-
-
-def shown(pixels: np.ndarray, size: tuple[int, int] | None = None) -> Image.Image:
-    """A picture for the screen: 8-bit RGB on white, reduced where it is very large.
-
-    Args:
-        pixels: [H, W] or [H, W, C] of any depth.
-        size: width and height to enlarge it to by bicubic interpolation, before that.
-    """
-    deep = pixels[..., None] if pixels.ndim == 2 else pixels
-    values = np.rint(deep.astype(np.float32) * (255 / full_scale(pixels.dtype))).clip(0, 255)
-    if deep.shape[2] in (2, 4):
-        alpha = values[..., -1:] / 255
-        values = values[..., :-1] * alpha + 255 * (1 - alpha)
-    image = Image.fromarray(np.broadcast_to(values, (*values.shape[:2], 3)).astype(np.uint8))
-    target = _size_shown(*(size or image.size))
-    if target == image.size:
-        return image
-    return image.resize(target, Image.Resampling.BICUBIC if size else Image.Resampling.BOX)
-
-
-def pixel_at(opened: Opened, x: float, y: float) -> tuple[int, int]:
-    """Column and row of the pixel that :func:`shown` has at a place."""
-    across, down = _size_shown(opened.width, opened.height)
-    return int(x * opened.width / across), int(y * opened.height / down)
-
-
-def save_shown(image: Image.Image, path: Path) -> Path:
-    """Write a picture for the screen, without loss and quickly."""
-    image.save(path, "PNG", compress_level=1)
-    return path
-
-
-def compare(
-    opened: Opened, order: Order, models: Models, folder: Path, progress: Callable[[str, float], None]
-) -> list[tuple[Path, str]]:
-    """The picture as it came, then through all models of a task; pictures for the screen, each with its caption.
-
-    Of a large picture it is the middle.
-
-    Args:
-        order: what to do; its model is passed over.
-        progress: called with the name of the model at work and the share of the whole that is done.
-    """
-    part = _middle(opened)
-    factor = order.scale if order.task == "sr" else 1
-    size = (part.width * factor, part.height * factor)
-    before = shown(part.picture.pixels, size if factor > 1 else None)
-    names = models.names(order.task)
-    caption = "bicubic enlargement" if factor > 1 else "the picture as it came"
-    caption += f": its middle, {part.width} x {part.height} pixels" if part is not opened else ""
-    pictures = [(save_shown(before, folder / "before.png"), caption)]
-    for i, name in enumerate(names):
-
-        def report(done: int, total: int, i: int = i, name: str = name) -> None:
-            progress(name, (i + done / total) / len(names))
-
-        progress(name, i / len(names))
-        one = Order(order.task, name, order.sigma, order.scale, order.ensemble)
-        restored = restore(part, one, models, folder, report)
-        parameters = sum(p.numel() for p in models.get(name, order.task).parameters())
-        path = save_shown(shown(restored.pixels), folder / f"{i}.png")
-        pictures.append((path, f"{name}: {parameters:,} parameters, {restored.seconds:.1f} s"))
-        restored.path.unlink()
-    return pictures
-
-
-def _middle(opened: Opened) -> Opened:
-    pixels = opened.picture.pixels
-    if max(pixels.shape[:2]) <= _COMPARED:
-        return opened
-    top, left = (max(0, side - _COMPARED) // 2 for side in pixels.shape[:2])
-    part = pixels[top : top + _COMPARED, left : left + _COMPARED]
-    return replace(opened, picture=replace(opened.picture, pixels=part))
-
-
-def _estimate(pixels: np.ndarray) -> float:
-    """The noise that ``nlrn denoise`` reports, where white is 255."""
-    deep = pixels[..., None] if pixels.ndim == 2 else pixels
-    colours = colours_of(pixels)
-    planes = Planes(colours, colours)  # as the default models see it
-    levels = [estimate_sigma(planes.one(deep, i)) / gain for i, gain in enumerate(planes.gains)]
-    return float(np.mean(levels)) * 255 / full_scale(pixels.dtype)
-
-
-def _size_shown(width: int, height: int) -> tuple[int, int]:
-    shrink = min(1.0, _LONGEST_SHOWN / max(width, height))
-    return max(1, round(width * shrink)), max(1, round(height * shrink))
-
-
-def _refuse_large(name: str, pixels: int, what: str) -> None:
-    if pixels > MAX_PIXELS:
-        raise UsageError(
-            f"{name} {what} {pixels / 1e6:.0f} megapixels; this page takes up to {MAX_PIXELS / 1e6:.0f}. "
-            f"{_elsewhere(name)}"
-        )
-
-
-def _elsewhere(name: str) -> str:
-    return f"The command line has no such limit: nlrn denoise {_quoted(name)} -o restored/"
-
-
-def _quoted(word: str) -> str:
-    return shlex.quote(word)
+def sentence(error: Exception) -> str:
+    """What an error says, as a sentence."""
+    words = str(error)
+    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")

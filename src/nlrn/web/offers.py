@@ -1,0 +1,47 @@
+"""What the page says of the models, before any of them is loaded: nothing here needs torch."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nlrn.config import SCALES, TASKS
+from nlrn.models.cards import list_models
+
+if TYPE_CHECKING:
+    from nlrn.network import NLRN
+
+_SMALL = 200_000  # parameters
+_GOOD = {"denoise-photo": "For photographs: the coarse grain and the colour blotches of cameras, also saved as JPEG."}
+
+
+def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:
+    """The models with what each is good for, which one serves where none is chosen, and the scales.
+
+    Args:
+        own: further networks beside those that ship, by name.
+    """
+    models = [_offer(name, card["config"], card["parameters"], card) for name, card in list_models().items()]
+    for name, network in own.items():
+        config = {"task": network.config.task, "channels": network.config.channels}
+        parameters = sum(p.numel() for p in network.parameters())
+        models.append(_offer(name, config, parameters, {"good_for": "Your own model."}))
+    defaults = {name: {"gray": task.defaults[1], "colour": task.defaults[3]} for name, task in TASKS.items()}
+    return {"models": models, "defaults": defaults, "scales": SCALES}
+
+
+def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, Any]) -> dict[str, Any]:
+    task = config["task"]
+    colours = "gray" if config["channels"] == 1 and task == "denoise" and name not in _GOOD else "colour"
+    return {
+        "name": name,
+        "task": task,
+        "parameters": parameters,
+        "colours": colours,
+        "good": card.get("good_for") or _GOOD.get(name) or _good_for(task, colours, parameters < _SMALL),
+    }
+
+
+def _good_for(task: str, colours: str, small: bool) -> str:
+    if task == "sr":
+        return "For pictures that came small and clean. " + ("The quick one." if small else "Sharper, and slower.")
+    kind = "For colour photographs. " if colours == "colour" else "For gray pictures: scans, microscopy, film. "
+    return kind + ("The quick one." if small else "Cleaner, and slower by far.")
