@@ -94,7 +94,7 @@ def _is_texture(features: npt.NDArray[np.float32], luma: float, chroma: float) -
     less than a third of what lies in its edges (all of PolyU_dev; of 40 clean pictures of BSDS500 the tenth part).
     In a sharp picture, noise must be everywhere alike, or in the colours too.
     """
-    smooth, usual, corners = np.exp(features[[1, 3, 9]]) - 0.05
+    smooth, usual, corners = (np.exp(features[[1, 3, 9]]) - 0.05).tolist()
     return bool(corners > 0.33 * usual and smooth < 0.75 * usual and chroma < max(2.0, 0.6 * luma))
 
 
