@@ -103,7 +103,7 @@ def _is_drawn(rgb: npt.NDArray[np.generic], full: float) -> bool:
     step = max(1, rgb.shape[0] // 500)
     rows = rgb[::step].astype(np.float32)
     middle = ((rows > 0.012 * full) & (rows < 0.988 * full)).any(2)[:, 1:]
-    same = (rows[:, 1:] == rows[:, :-1]).all(2)
+    same = np.equal(rows[:, 1:], rows[:, :-1]).all(2)
     return bool(middle.mean() < 0.05 or same[middle].mean() > 0.7)
 
 
