@@ -102,8 +102,8 @@ def _is_drawn(rgb: npt.NDArray[np.generic], full: float) -> bool:
     """Whether neighbours are mostly equal, black and white set aside, or all is black and white."""
     step = max(1, rgb.shape[0] // 500)
     rows = rgb[::step].astype(np.float32)
-    middle = ((rows > 0.012 * full) & (rows < 0.988 * full)).any(2)[:, 1:]
-    same = np.equal(rows[:, 1:], rows[:, :-1]).all(2)
+    middle = np.any((rows > 0.012 * full) & (rows < 0.988 * full), axis=2)[:, 1:]
+    same = np.all(np.equal(rows[:, 1:], rows[:, :-1]), axis=2)
     return bool(middle.mean() < 0.05 or same[middle].mean() > 0.7)
 
 
