@@ -23,7 +23,7 @@ from nlrn.pixels.opponent import levels_of, to_opponent
 from nlrn.training.data import Patches, read_images
 
 SIDE = 256
-FLOOR = 0.3
+FLOOR = 0.5
 """Grey levels below which levels of noise are hardly told apart."""
 
 
@@ -111,13 +111,13 @@ def fit(sets: list[Path], out: Path) -> None:
     order = torch.randperm(len(x))
     x, wanted = x[order], wanted[order]
     y = (wanted[:, :2] + FLOOR).log()
-    mean, spread = x.mean(0), x.std(0) + 1e-3
+    mean, spread = x.mean(0), x.std(0) + 0.05
     x = (x - mean) / spread
     part = len(x) // 10
     networks = []
     for seed in range(4):
         torch.manual_seed(seed)
-        network = nn.Sequential(nn.Linear(x.shape[1], 48), nn.SiLU(), nn.Linear(48, 48), nn.SiLU(), nn.Linear(48, 3))
+        network = nn.Sequential(nn.Linear(x.shape[1], 32), nn.SiLU(), nn.Linear(32, 32), nn.SiLU(), nn.Linear(32, 3))
         networks.append(trained(network, x[part:], y[part:], wanted[part:, 2]))
     with torch.inference_mode():
         said = torch.stack([network(x[:part]) for network in networks]).mean(0)
@@ -130,16 +130,16 @@ def fit(sets: list[Path], out: Path) -> None:
 
 
 def trained(network: nn.Sequential, x: Tensor, y: Tensor, white: Tensor) -> nn.Sequential:
-    optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=3e-2)
-    rounds, size = 60, 64
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=rounds * (len(x) // size))
+    optimizer = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=0.1)
+    rounds, size = 60, 96
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 8e-3, total_steps=rounds * (len(x) // size))
     for _ in range(rounds):
         order = torch.randperm(len(x))
         for some in order[: len(x) // size * size].split(size):
-            said = network(x[some] + 0.03 * torch.randn(size, x.shape[1]))
-            off = nn.functional.huber_loss(said[:, :2], y[some], reduction="none", delta=0.3)
+            said = network(x[some] + 0.1 * torch.randn(size, x.shape[1]))
+            off = nn.functional.huber_loss(said[:, :2], y[some], reduction="none", delta=0.5)
             # to say too little costs more than to say too much, as in CBDNet: noise that is left is seen at once
-            off = off * torch.where(said[:, :2] < y[some], 1.3, 1.0)
+            off = off * torch.where(said[:, :2] < y[some], 4.0, 1.0)
             loss = off.mean() + 0.1 * nn.functional.binary_cross_entropy_with_logits(said[:, 2], white[some])
             optimizer.zero_grad()
             loss.backward()

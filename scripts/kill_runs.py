@@ -11,19 +11,20 @@ there must be nothing but outputs. Every third kill is SIGTERM, after which the 
 import argparse
 import os
 import random
+import runpy
 import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import torch  # noqa: F401  # once, here, and not in every process that is killed
 
+import nlrn
 from nlrn import images
-from nlrn.batch import recipe
-from nlrn.cli import main as nlrn_command
 
 COUNT = 40
 
@@ -41,6 +42,7 @@ def main() -> int:
         while kills < given.kills:
             kind = signal.SIGTERM if kills % 3 == 2 else signal.SIGKILL
             code = run(folder, kind, moments.uniform(0, 0.5))
+            assert code in (0, -signal.SIGKILL, 128 + signal.SIGTERM), (folder / "said").read_text()
             check(folder, only_outputs=kind == signal.SIGTERM)
             if code == 0:  # it was through before
                 clear(folder / "out")
@@ -85,9 +87,15 @@ def run(folder: Path, kind: signal.Signals | None = None, seconds: float = 0) ->
 def restore(folder: Path) -> NoReturn:
     """What the process that is killed does."""
     os.dup2(os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    recipe.denoise = lambda restorer, how, pixels, progress: pixels  # what is tested is around the network
-    arguments = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--sigma", "9", "--skip-existing"]
-    os._exit(nlrn_command(arguments))
+    nlrn.recipe.denoise = lambda restorer, how, pixels, progress: pixels  # what is tested is around the network
+    sys.argv[1:] = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--sigma", "9", "--skip-existing"]
+    try:
+        runpy.run_module("nlrn", run_name="__main__")
+    except SystemExit as end:
+        os._exit(int(end.code or 0))
+    except BaseException:  # it must not go on as if it were the process that counts
+        traceback.print_exc()
+    os._exit(1)
 
 
 def count(out: Path) -> int:

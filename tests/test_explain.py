@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nlrn import images, load
 from nlrn.cli import main
-from nlrn.config import SIMILARITIES, Config
+from nlrn.config import SIMILARITIES
 from nlrn.explanation.attention import Attention, Explanation, _radius, attention_at, explain
 from nlrn.explanation.heatmaps import colours, draw
 from nlrn.inference.fused import bytes_per_pixel
@@ -150,9 +150,10 @@ def test_what_cannot_be_explained_is_said(network) -> None:
 
 
 def test_a_large_network_stays_within_the_working_memory() -> None:
-    config = Config()  # the paper's, whose reach is 290 pixels
+    network = NLRN()  # the paper's, whose reach is 290 pixels
+    config = network.config
     assert reach(config) == 290
-    side = 2 * _radius(config) + 1
+    side = 2 * _radius(network) + 1
     assert config.window < side
     assert side**2 * bytes_per_pixel(config, torch.float32, torch.device("cpu")) <= MOST
 

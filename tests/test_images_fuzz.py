@@ -3,28 +3,16 @@
 scripts/fuzz_images.py opens as many as one likes.
 """
 
-import importlib.util
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 
 import pytest
+from damaged_images import case, open_one, whole_files
 
 COUNT = 600
 GROUPS = 6
-
-
-@pytest.fixture(scope="module")
-def fuzz() -> ModuleType:
-    path = Path(__file__).parents[1] / "scripts" / "fuzz_images.py"
-    spec = importlib.util.spec_from_file_location("fuzz_images", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -42,14 +30,14 @@ def in_time() -> Iterator[None]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no alarm clock")
-def test_whole_files_are_read(fuzz: ModuleType, in_time: None) -> None:
-    assert {fuzz.open_one(*file) for file in fuzz.whole_files()} <= {"read", "read, not written again"}
+def test_whole_files_are_read(in_time: None) -> None:
+    assert {open_one(*file) for file in whole_files()} <= {"read", "read, not written again"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no alarm clock")
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_damaged_files_are_read_or_refused(fuzz: ModuleType, in_time: None, group: int) -> None:
-    files = fuzz.whole_files()
+def test_damaged_files_are_read_or_refused(in_time: None, group: int) -> None:
+    files = whole_files()
     numbers = range(group * COUNT // GROUPS, (group + 1) * COUNT // GROUPS)
-    wrong = {number: fuzz.open_one(*fuzz.case(files, 0, number)) for number in numbers}
+    wrong = {number: open_one(*case(files, 0, number)) for number in numbers}
     assert {n: what for n, what in wrong.items() if what not in ("read", "refused", "read, not written again")} == {}

@@ -51,3 +51,19 @@ def test_the_denoiser_of_deepinv_takes_the_level_in_the_units_of_the_image(deepi
 def test_a_model_that_takes_no_level_is_refused_for_deepinv(deepinv) -> None:
     with pytest.raises(nlrn.ModelError, match="noise level"):
         deepinv.Denoiser("sr-lite")
+
+
+def test_the_nodes_of_comfyui_run_by_their_contract(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    nodes = importlib.import_module("comfyui")
+    assert nodes.NODE_CLASS_MAPPINGS.keys() == nodes.NODE_DISPLAY_NAME_MAPPINGS.keys()
+    image = torch.rand(2, 20, 24, 3, generator=torch.Generator().manual_seed(0))
+    asked = {"NLRNDenoise": {"strength": 1.0, "sigma": 20.0}, "NLRNUpscale": {"scale": 2}}
+    sizes = {"NLRNDenoise": (2, 20, 24, 3), "NLRNUpscale": (2, 40, 48, 3)}
+    for name, node in nodes.NODE_CLASS_MAPPINGS.items():
+        fields = node.INPUT_TYPES()["required"]
+        assert fields.keys() == {"image", "model", *asked[name]}
+        (made,) = getattr(node(), node.FUNCTION)(image=image, model=fields["model"][0][0], **asked[name])
+        assert made.shape == sizes[name]
+        assert made.dtype == torch.float32
+        assert 0 <= made.min() <= made.max() <= 1

@@ -11,8 +11,7 @@ import torch
 from deepinv.models import Denoiser as _Denoiser
 from torch import Tensor
 
-from nlrn import models
-from nlrn.errors import ModelError
+from nlrn import ModelError, load
 
 
 class Denoiser(_Denoiser):  # type: ignore[misc]  # deepinv has no types
@@ -28,7 +27,7 @@ class Denoiser(_Denoiser):  # type: ignore[misc]  # deepinv has no types
 
     def __init__(self, model: str = "denoise-color-lite", device: str | torch.device = "cpu") -> None:
         super().__init__(device=device)
-        self.network = models.load(model).to(device)
+        self.network = load(model).to(device)
         if self.network.config.task != "denoise" or not self.network.config.noise_map:
             raise ModelError(f"{model}: not a denoiser that takes a noise level, which deepinv's methods vary")
 

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nlrn.batch.jobs import Done, Job, plan_jobs
+    from nlrn.batch.job import Done, Job
+    from nlrn.batch.jobs import plan_jobs
     from nlrn.batch.recipe import Recipe
     from nlrn.batch.running import ENGINES, Outcome, Watch, run
     from nlrn.errors import UsageError
@@ -23,7 +24,8 @@ __all__ = ["ENGINES", "Done", "Job", "Outcome", "Recipe", "UsageError", "Watch",
 _HOMES = {
     "Recipe": "nlrn.batch.recipe",
     "UsageError": "nlrn.errors",
-    **dict.fromkeys(("Done", "Job", "plan_jobs"), "nlrn.batch.jobs"),
+    **dict.fromkeys(("Done", "Job"), "nlrn.batch.job"),
+    "plan_jobs": "nlrn.batch.jobs",
     **dict.fromkeys(("ENGINES", "Outcome", "Watch", "run"), "nlrn.batch.running"),
 }
 

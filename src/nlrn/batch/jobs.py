@@ -7,45 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nlrn.batch.finding import images_below
+from nlrn.batch.job import Done, Job, Restored
 from nlrn.batch.naming import Naming
 from nlrn.batch.originals import is_the_same
-from nlrn.batch.recipe import Restored
 from nlrn.batch.streams import STDIN, STDOUT, is_stream
 from nlrn.errors import UsageError, UserError, did_you_mean
 from nlrn.images import SUFFIXES, WRITABLE, writable_ending
 
 _log = logging.getLogger("nlrn")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image file and where its restored form goes."""
-
-    source: Path
-    target: Path
-    backup: Path | None = None
-    """What the original is called afterwards, if ``target`` is its place."""
-    ending: str = ""
-    """Names the format where ``target`` is a pipe; empty for that of the input."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a job."""
-
-    job: Job
-    reason: str | None
-    """Why it failed: a sentence that names the file; None if it did not."""
-    pixels: int
-    """Restored, counted in the result; 0 if it failed."""
-    worker: str = ""
-    """Host and process that did it, as host:1234, where there are several."""
-    level: float | None = None
-    """The noise, given or estimated, where white is 255; for super-resolution the scale."""
-    model: str | None = None
-    """The name or file of the model that served it."""
-    seconds: float = 0.0
-    """It took to restore it, without reading and writing."""
 
 
 @dataclass

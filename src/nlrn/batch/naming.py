@@ -8,9 +8,10 @@ from pathlib import Path
 from nlrn.config import TASKS
 from nlrn.errors import UsageError
 
-_RESULT = re.compile(
-    "(?:" + "|".join(re.escape(t.suffix).replace(r"\{\}", "[0-9]+(?:[.][0-9]+)?") for t in TASKS.values()) + ")$"
-)
+_SCALED = "x[0-9]+(?:[.][0-9]+)?"
+"""As -x2. Width and height, as -640x480, are what other programs call their own pictures."""
+_LEVEL = re.escape("{}")
+_RESULT = re.compile(f"(?:{'|'.join(re.escape(task.suffix).replace(_LEVEL, _SCALED) for task in TASKS.values())})$")
 """What is put behind the names of results where nothing else is asked for."""
 
 
@@ -19,7 +20,7 @@ class Naming:
     """How outputs are named. Each field is a flag of ``nlrn denoise`` and ``nlrn upscale`` too."""
 
     suffix: str | None = field(default=None, metadata={"metavar": "TEXT"})
-    """Put behind the name of each output; default -denoised, or -x and the scale, without --output, else nothing."""
+    """Put behind the name of each output; default -denoised, or as -x2 or -640w, without --output, else nothing."""
     format: str | None = field(default=None, metadata={"metavar": "png|tif|jpg|webp|..."})
     """Write every output in this format; default that of its input."""
     skip_existing: bool = False

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlrn.batch.jobs import Done, Job, outcome_of
+from nlrn.batch.job import Done, Job, Restored
+from nlrn.batch.jobs import outcome_of
 from nlrn.batch.places import Folders
-from nlrn.batch.recipe import Recipe, Restored, read, save
+from nlrn.batch.recipe import Recipe, read, save
 from nlrn.errors import needs
 from nlrn.files import remove_parts
 

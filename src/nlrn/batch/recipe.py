@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from nlrn.batch.job import Restored
 from nlrn.config import TASKS
 from nlrn.inference.options import Options
 from nlrn.inference.size import Size
@@ -16,7 +17,7 @@ from nlrn.inference.size import Size
 if TYPE_CHECKING:
     import numpy as np
 
-    from nlrn.batch.jobs import Job
+    from nlrn.batch.job import Job
     from nlrn.batch.places import Folders
     from nlrn.images import Picture
     from nlrn.inference.restorer import Restorer
@@ -93,23 +94,6 @@ class Recipe(Options):
         from nlrn.inference.restorer import Restorer
 
         return PreparedRecipe(self, Restorer(self.task, self))
-
-
-@dataclass(frozen=True)
-class Restored:
-    """The pages of a file, restored, and what was found out about them."""
-
-    pages: "list[Picture]"
-    level: float
-    """The noise where white is 255, mean over the pages; for super-resolution the scale."""
-    model: str
-    seconds: float
-    """It took to restore them."""
-
-    @property
-    def pixels(self) -> int:
-        """Of all pages."""
-        return sum(page.pixels.shape[0] * page.pixels.shape[1] for page in self.pages)
 
 
 @dataclass(frozen=True)

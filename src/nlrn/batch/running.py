@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from pathlib import Path
 
-from nlrn.batch.jobs import Done, Job, is_done, outcome_of, plan
+from nlrn.batch.job import Done, Job, Restored
+from nlrn.batch.jobs import is_done, outcome_of, plan
 from nlrn.batch.naming import Naming
 from nlrn.batch.pipeline import overlapped
 from nlrn.batch.places import Folders
-from nlrn.batch.recipe import Recipe, Restored, read, save
+from nlrn.batch.recipe import Recipe, read, save
 from nlrn.batch.streams import DASH, STDIN, STDOUT, is_stream
 from nlrn.errors import UsageError
 from nlrn.files import remove_parts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nlrn.images import SUFFIXES, WRITABLE, ImageFileError, check_writable
 
 if TYPE_CHECKING:
-    from nlrn.batch.jobs import Job
+    from nlrn.batch.job import Job
     from nlrn.images import Picture
 
 DASH = "-"

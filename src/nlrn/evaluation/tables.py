@@ -58,7 +58,7 @@ def evaluate_all(
         data: a folder with test sets in folders of their usual names (Set12, CBSD68, Set5 ...).
         only: names of models; None for all that ship.
         ensemble: score the x8 self-ensemble too.
-        stride: score the released patch protocol too, patches that far apart.
+        stride: score the released patch protocol too, patches that far apart; not of networks that enlarge.
         device, precision: as for :func:`nlrn.denoise`.
         earlier: what need not be measured again while weights and precision are the same.
         keep: called after each report with all that there are, earlier ones included.
@@ -77,7 +77,7 @@ def evaluate_all(
         ways: list[tuple[str, dict[str, Any]]] = [(name, {})]
         if ensemble:
             ways.append((f"{name}, x8 ensemble", {"ensemble": True}))
-        if stride:
+        if stride and not network.config.post_upsampling:
             ways.append((f"{name}, patches {stride} apart", {"stride": stride}))
         evaluate = evaluate_denoise if network.config.task == "denoise" else evaluate_sr
         weights, levels = models.fingerprint(network), TASKS[network.config.task].levels

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn.config import Config
 from nlrn.correlation import Carried
 from nlrn.inference.memory import MOST
 from nlrn.inference.tiles import reach
@@ -86,7 +85,7 @@ def explain(
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     scene = Scene(pixels)
     factor = scale if config.task == "sr" and not config.post_upsampling else 1
-    radius = -(-_radius(config) // factor) + _MARGIN
+    radius = -(-_radius(network) // factor) + _MARGIN
     rows, cols = (
         # whole squares, so that the network unshuffles those of the image
         slice(part.start - part.start % config.unshuffle, part.stop)
@@ -161,9 +160,10 @@ def _weights(network: NLRN, carried: Carried, row: int, col: int, rows: slice, c
     return weights.cpu().numpy()
 
 
-def _radius(config: Config) -> int:
+def _radius(network: NLRN) -> int:
     """How far around a pixel the network has to run: its reach, as far as the working memory goes."""
     # float32: the definition holds about ten images of features, beside the queries and keys of all steps
+    config = network.config
     side = math.isqrt(MOST // (4 * (10 * config.filters + 4 * len(config.blocks) * config.embedding)))
     return min(reach(config), (side * config.unshuffle - 1) // 2)
 

@@ -13,7 +13,8 @@ from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 1.25  # grey levels of 255: what clean pictures are given too
+_NEGLIGIBLE = 2.0  # luma and chroma together, in grey levels of 255: what clean pictures are given too
+_WEAKEST = 1.0  # the same of white noise in the luma of a gray picture
 _STRONGEST = Levels(30 / 255, 25 / 255)
 _log = logging.getLogger("nlrn")
 
@@ -59,16 +60,18 @@ def choose(pixels: np.ndarray, *, photo: bool = False) -> Choice:
         seen = seen * (pixels[..., -1:] > 0)
     tint = tint_of(seen, white) if colours == 3 else np.ones(1, np.float32)
     noise = noise_of(seen)
-    if noise is None or (noise.white and not photo):
+    unclear = noise is None or noise.white or (noise.luma + noise.chroma) / white * 255 < _NEGLIGIBLE
+    if noise is None or (unclear and not photo):
+        # white noise, or none: patches tell
         if colours == 1 or tint is None:
             return Choice(None)
         sigma = estimate_sigma(_luma(seen)) / white
+        if 255 * sigma < _WEAKEST:
+            _log.info("no noise to speak of: left as it is")
+            return Choice(PHOTO)
         _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
         return Choice(None, Levels(sigma, 0.0), tint)
     luma, chroma = noise.luma / white * 255, 0.0 if tint is not None else noise.chroma / white * 255
-    if max(luma, chroma) < _NEGLIGIBLE and not photo:
-        _log.info("no noise to speak of: left as it is")
-        return Choice(PHOTO)
     blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""
     _log.info("grain of about %.2g%s, where white is 255: %s", luma, blotches, PHOTO)
     return Choice(PHOTO, Levels(luma / 255, chroma / 255), tint)

@@ -14,7 +14,7 @@ from nlrn.inference.device import choose_device, choose_precision, undisturbed
 from nlrn.inference.enlarging import enlarged, part_of, reduced
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
-from nlrn.inference.photograph import restored_luma, restored_photograph
+from nlrn.inference.photograph import GRAIN_GAIN, restored_luma, restored_photograph
 from nlrn.inference.ready import ready, unwrapped
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Progress, pieces, plan_for
@@ -173,7 +173,7 @@ class Restorer:
         if choice.tint is None:
             parts = restored_photograph(network, source, choice.levels, ensemble=many, progress=progress)
         else:
-            luma = choice.levels.luma
+            luma = choice.levels.luma * (GRAIN_GAIN if choice.model else 1)
             parts = restored_luma(network, source, luma, choice.tint, ensemble=many, progress=progress)
         for rows, cols, restored in parts:
             out[rows, cols, :colours] = scene.to_pixels(restored)

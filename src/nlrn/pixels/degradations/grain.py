@@ -29,7 +29,7 @@ def camera_noise(clean: Tensor, luma: Tensor, chroma: Tensor, generator: torch.G
     # what is fine and what is coarse of luma; the same of chroma, alike in Cb and Cr
     fine_y, coarse_y, part_y, fine_c, coarse_c, part_c, slope, lean = _uniform(8, images, generator)
     fine, coarse = 1.3 * fine_y, 1.5 + 4.5 * coarse_y
-    fine_colour, coarse_colour = 2.0 * fine_c, 0.6 + 5.4 * coarse_c
+    fine_colour, coarse_colour = 0.6 + 1.6 * fine_c, 0.6 + 5.4 * coarse_c
     blur = torch.stack([fine, fine_colour, fine_colour, coarse, coarse_colour, coarse_colour], 1)
     made = blurred_noise(blur, size, generator)
     share = torch.stack([0.6 * part_y, 0.4 + 0.6 * part_c, 0.4 + 0.6 * part_c], 1)[..., None, None]
