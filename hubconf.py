@@ -19,7 +19,7 @@ def _entry(name: str, card: dict) -> _Callable:
     def load():  # type: ignore[no-untyped-def]
         return _models.load(name)
 
-    scores = "; ".join(f"{data} {psnr}" for data, psnr in card["scores"].items())
+    scores = "; ".join(f"{data} {psnr}" for data, psnr in card.get("scores", {}).items())
     load.__doc__ = f"{name}: {card['config']['task']}, {card['parameters']:,} parameters. PSNR in dB: {scores}"
     return load
 

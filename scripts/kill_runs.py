@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -92,6 +93,8 @@ def restore(folder: Path) -> NoReturn:
         runpy.run_module("nlrn", run_name="__main__")
     except SystemExit as end:
         os._exit(int(end.code or 0))
+    except BaseException:  # it must not go on as if it were the process that counts
+        traceback.print_exc()
     os._exit(1)
 
 

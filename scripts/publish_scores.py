@@ -5,10 +5,12 @@ python scripts/publish_scores.py
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from nlrn.config import TASKS
+from nlrn.evaluation.published import Published, published
 from nlrn.files import write_json, write_whole
 from nlrn.models import cards
 
@@ -17,9 +19,39 @@ GOLDEN = ROOT / "tests" / "golden.json"
 START, END = "<!-- docs/results.md -->\n", "<!-- end -->"
 
 
+SHOWN = (("denoise", "Set12", 1), ("denoise", "CBSD68", 3), ("sr", "Set5", 1))
+"""Task, set and channels of the tables that the README shows."""
+
+
 def in_readme() -> str:
     """The tables that the README shows."""
     return (ROOT / "README.md").read_text().split(START)[1].split(END)[0]
+
+
+def summary(reports: list[dict[str, Any]]) -> str:
+    """Our models on one set a task, beside the best of their size and the best of any size that were published."""
+    lines = []
+    for task, data, channels in SHOWN:
+        levels = TASKS[task].levels
+        heads = [TASKS[task].unit.format(level) for level in levels]
+        lines += [f"| {data}, PSNR in dB | parameters | {' | '.join(heads)} |", "|---|---|" + "---|" * len(levels)]
+        for row in best(published(task, data, channels), levels[1]):
+            cells = [f"{row.scores[level].psnr:.2f}" if level in row.scores else "" for level in levels]
+            lines.append(f"| {row.method} | {row.parameters} | {' | '.join(cells)} |")
+        for report in reports:
+            if (report["task"], report["data"], report["channels"]) == (task, data, channels):
+                cells = [f"{result['psnr']:.2f}" for result in report["results"]]
+                lines.append(f"| **{report['model']}** | {report['parameters']:,} | {' | '.join(cells)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def best(rows: Sequence[Published], level: int) -> list[Published]:
+    """The best row below half a million parameters, and the best of all, by the PSNR at a level."""
+    scored = [row for row in rows if level in row.scores and row.parameters]
+    small = [row for row in scored if row.parameters.endswith("k") and float(row.parameters[:-1]) < 500]
+    found = [max(group, key=lambda row: row.scores[level].psnr) for group in (small, scored) if group]
+    return found[:1] if found[:1] == found[1:] else found
 
 
 def model_card(name: str, card: dict[str, Any]) -> str:
@@ -84,7 +116,7 @@ def main() -> None:
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")
     readme = (ROOT / "README.md").read_text()
     before, after = readme.split(START)[0], readme.split(END)[1]
-    (ROOT / "README.md").write_text(before + START + (ROOT / "docs" / "results.md").read_text() + END + after)
+    (ROOT / "README.md").write_text(before + START + summary(reports) + END + after)
 
 
 if __name__ == "__main__":

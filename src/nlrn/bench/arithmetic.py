@@ -34,13 +34,25 @@ def forward_flops(network: NLRN, size: int) -> int:
     return 2 * (side**2 * kernels + correlation)
 
 
+_TIMED = 0.05
+"""Seconds of a product that is long enough to be timed."""
+
+
 def _kernels(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.dim() == 4)
 
 
 def gemm_rate(dtype: torch.dtype, device: torch.device = CPU) -> float:
-    """Floating-point operations a second of large matrix products, the better of two."""
-    side = 8192 if device.type == "cuda" else 1536
-    a = torch.ones(side, side, dtype=dtype, device=device)
-    a @ a
-    return max(2 * side**3 / seconds(lambda: a @ a, device) for _ in range(2))
+    """Floating-point operations a second of large matrix products, the best of all tried.
+
+    The matrices grow until a product takes long enough to be timed: without instructions for it bf16 is so slow that
+    large ones would take minutes.
+    """
+    side, largest, best, taken = 192, 8192 if device.type == "cuda" else 1536, 0.0, 0.0
+    while side <= largest and taken < _TIMED:
+        a = torch.ones(side, side, dtype=dtype, device=device)
+        a @ a
+        taken = min(seconds(lambda a=a: a @ a, device) for _ in range(5))  # type: ignore[misc]  # its default is a
+        best = max(best, 2 * side**3 / taken)
+        side *= 2
+    return best

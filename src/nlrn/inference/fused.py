@@ -9,6 +9,7 @@
   one map of logits takes their place.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -21,6 +22,11 @@ from nlrn.config import Config
 from nlrn.correlation import Carried, LogitsInPlace, confined_attention, form_for, map_bytes
 from nlrn.correlation.kernels import KERNELS
 from nlrn.network import NLRN, Body, NonLocalBlock, Norms
+
+# oneDNN, and PyTorch in front of it, keep what they prepared for a thousand convolutions of other sizes, which a
+# folder of pictures fills with a gigabyte. Both read this at the first convolution; whoever has said it is heeded.
+for _name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_name, "64")
 
 CORRELATION = "nlrn: correlation"
 """How PyTorch's profiler names the time in the non-local blocks."""

@@ -114,6 +114,7 @@ def denoise(
     (dtype('uint8'), True)
     """
     restorer = _restorer("denoise", model, ensemble, device, precision)
+    left: set[str] = set()
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
         scene = Scene(pixels, data_range, masked)
@@ -121,10 +122,13 @@ def denoise(
         if sigma is None and strength and np.array_equal(result, pixels, equal_nan=pixels.dtype.kind == "f"):
             why = left_noisy(scene)
             if why is not None:
-                warnings.warn(f"the picture is left as it is: {why}", NoiseWarning, stacklevel=5)
+                left.add(f"the picture is left as it is: {why}")
         return result
 
-    return for_any(image, channel_axis, restored, stack_axis=stack_axis)
+    done = for_any(image, channel_axis, restored, stack_axis=stack_axis)
+    for remark in sorted(left):
+        warnings.warn(remark, NoiseWarning, stacklevel=2)
+    return done
 
 
 @overload

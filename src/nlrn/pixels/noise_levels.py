@@ -94,16 +94,16 @@ def _is_texture(features: npt.NDArray[np.float32], luma: float, chroma: float) -
     less than a third of what lies in its edges (all of PolyU_dev; of 40 clean pictures of BSDS500 the tenth part).
     In a sharp picture, noise must be everywhere alike, or in the colours too.
     """
-    smooth, usual, corners = np.exp(features[[1, 3, 9]]) - 0.05
+    smooth, usual, corners = (np.exp(features[[1, 3, 9]]) - 0.05).tolist()
     return bool(corners > 0.33 * usual and smooth < 0.75 * usual and chroma < max(2.0, 0.6 * luma))
 
 
 def _is_drawn(rgb: npt.NDArray[np.generic], full: float) -> bool:
     """Whether neighbours are mostly equal, black and white set aside, or all is black and white."""
     step = max(1, rgb.shape[0] // 500)
-    rows = rgb[::step]
-    middle = ((rows > 0.012 * full) & (rows < 0.988 * full)).any(2)[:, 1:]
-    same = (rows[:, 1:] == rows[:, :-1]).all(2)
+    rows = rgb[::step].astype(np.float32)
+    middle = np.any((rows > 0.012 * full) & (rows < 0.988 * full), axis=2)[:, 1:]
+    same = np.all(np.equal(rows[:, 1:], rows[:, :-1]), axis=2)
     return bool(middle.mean() < 0.05 or same[middle].mean() > 0.7)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nlrn.errors import UserError
 from nlrn.files import write_whole
-from nlrn.models import fitting
+from nlrn.models.store import fitting
 from nlrn.network import NLRN
 from nlrn.training.course import Course
 
