@@ -260,3 +260,11 @@ def test_a_large_image_is_tiled_without_a_trace() -> None:
     whole = nlrn.denoise(image, 0.1, model=made)
     part = nlrn.denoise(image[:, 800:1000], 0.1, model=made)
     np.testing.assert_allclose(whole[:, 820:980], part[:, 20:-20], atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0, 100, 255])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_flat_ground_is_enlarged_without_a_frame(value: int, scale: int) -> None:
+    flat = np.full((40, 56, 3), value, np.uint8)
+    enlarged = nlrn.upscale(flat, scale, channel_axis=-1)
+    assert np.abs(enlarged.astype(int) - value).max() <= 1

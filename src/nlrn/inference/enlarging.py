@@ -14,6 +14,8 @@ from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, rgb_to_ycbcr, ycbcr_to
 
 # input pixels around a piece that its enlargement needs to be the same as that of the whole image
 _BICUBIC_MARGIN = 3
+# pixels on each side that are mirrored for the network
+_FRAME = 8
 
 
 def enlarged(
@@ -25,6 +27,8 @@ def enlarged(
     source = pixels[..., :colours] if channels in (1, 3) else filled(pixels[..., :-1], pixels[..., -1] > 0)
     out = np.empty((height * scale, width * scale, channels), pixels.dtype)
     factor = network.config.factor(scale)
+    # mirrored pixels around the image: the zeros that convolutions see beyond it would leave a frame on flat ground
+    source, border = np.pad(source, ((_FRAME, _FRAME), (_FRAME, _FRAME), (0, 0)), "symmetric"), _FRAME * scale
 
     def read(rows: slice, cols: slice) -> Given:
         seen = to_tensor(source[rows, cols]) if factor == scale else _bicubic(source, rows, cols, scale)
@@ -32,16 +36,28 @@ def enlarged(
         return Given(luma[None], luma)
 
     before = scale // factor
-    plan = plan_for(network, height * before, width * before, 1, factor)
+    plan = plan_for(network, source.shape[0] * before, source.shape[1] * before, 1, factor)
     run = partial(network, scale=scale)
     for rows, cols, luma, _ in pieces(run, plan, read, None, ensemble=ensemble, progress=progress):
-        ycbcr = rgb_to_ycbcr(_bicubic(source, rows, cols, scale).expand(3, -1, -1))
-        rgb = ycbcr_to_rgb(torch.cat([luma[0], ycbcr[1:]]))
+        inner_rows, inner_cols = _inside(rows, border, out.shape[0]), _inside(cols, border, out.shape[1])
+        if inner_rows.start >= inner_rows.stop or inner_cols.start >= inner_cols.stop:
+            continue
+        enlarged_piece = _bicubic(source, inner_rows, inner_cols, scale).expand(3, -1, -1)
+        top, left = inner_rows.start - rows.start, inner_cols.start - cols.start
+        height, width = enlarged_piece.shape[1:]
+        luma = luma[0, :, top : top + height, left : left + width]
+        rgb = ycbcr_to_rgb(torch.cat([luma, rgb_to_ycbcr(enlarged_piece)[1:]]))
+        rows, cols = (slice(s.start - border, s.stop - border) for s in (inner_rows, inner_cols))
         out[rows, cols, :colours] = to_pixels(rgb[:colours], pixels.dtype)
         if colours < channels:
             alpha = _bicubic(pixels[..., colours:], rows, cols, scale).clamp(0, 1)
             out[rows, cols, colours:] = to_pixels(alpha, pixels.dtype)
     return out
+
+
+def _inside(part: slice, border: int, length: int) -> slice:
+    """A part of the framed image, as far as it lies in the image itself."""
+    return slice(max(part.start, border), min(part.stop, border + length))
 
 
 def reduced(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
