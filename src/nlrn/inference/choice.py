@@ -13,9 +13,14 @@ from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 2.0  # luma and chroma together, in grey levels of 255: what clean pictures are given too
+_NEGLIGIBLE = 1.5  # luma and chroma together, in grey levels of 255: what clean pictures are given too
 _WEAKEST = 1.0  # the same of white noise in the luma of a gray picture
-_STRONGEST = Levels(30 / 255, 25 / 255)
+_LEAST_LUMA = 1.5
+"""Grey levels that are assumed where there is any noise: they change a clean picture by less than can be seen, and
+where JPEG has flattened the noise, the estimate is too low."""
+_LEAST_CHROMA = 0.35
+"""Of the level of luma: no camera has less, and where JPEG has flattened its blotches, the estimate may."""
+_STRONGEST = Levels(40 / 255, 35 / 255)
 _log = logging.getLogger("nlrn")
 
 
@@ -71,7 +76,8 @@ def choose(pixels: np.ndarray, *, photo: bool = False) -> Choice:
             return Choice(PHOTO)
         _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
         return Choice(None, Levels(sigma, 0.0), tint)
-    luma, chroma = noise.luma / white * 255, 0.0 if tint is not None else noise.chroma / white * 255
+    luma = max(noise.luma / white * 255, _LEAST_LUMA)
+    chroma = 0.0 if tint is not None else max(noise.chroma / white * 255, _LEAST_CHROMA * luma)
     blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""
     _log.info("grain of about %.2g%s, where white is 255: %s", luma, blotches, PHOTO)
     return Choice(PHOTO, Levels(luma / 255, chroma / 255), tint)
