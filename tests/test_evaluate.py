@@ -83,9 +83,9 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, torch.Tens
     given: list[tuple[torch.Tensor, torch.Tensor]] = []
     call = FusedNLRN.__call__
 
-    def noted(self: FusedNLRN, x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    def noted(self: FusedNLRN, x: torch.Tensor, sigma: torch.Tensor, scale: int | None = None) -> torch.Tensor:
         given.append((x, sigma))
-        return call(self, x, sigma)
+        return call(self, x, sigma, scale)
 
     monkeypatch.setattr(FusedNLRN, "__call__", noted)
     return given

@@ -70,7 +70,7 @@ def test_what_ships_is_what_its_card_says(name: str) -> None:
     assert card["sha256"] == hashlib.sha256((SHIPPED / name / TENSORS).read_bytes()).hexdigest()
     network = models.load(name)
     assert card["parameters"] == sum(p.numel() for p in network.parameters())
-    assert "lite" not in name or card["parameters"] <= 100_000
+    assert "lite" not in name or card["parameters"] <= 110_000
     assert {"training", "scores", "protocol"} <= set(card)
 
 

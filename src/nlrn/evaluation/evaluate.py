@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from nlrn.errors import ModelError
 from nlrn.evaluation.metrics import psnr, shave, ssim
 from nlrn.evaluation.patches import restore_by_patches
 from nlrn.evaluation.published import set_name
@@ -191,7 +192,10 @@ def _evaluate(
 
 def _score(path: Path, case: _Case, run: _Restore) -> ImageScore:
     start = time.perf_counter()
-    restored = run(case.image[None].float(), case.sigma, case.scale)[0].double()
+    try:
+        restored = run(case.image[None].float(), case.sigma, case.scale)[0].double()
+    except ModelError as error:
+        raise EvaluationError(f"{path}: {error}") from error
     seconds = time.perf_counter() - start
     if not restored.isfinite().all():
         raise EvaluationError(f"{path}: the model returned values that are not numbers; its weights are damaged")
