@@ -14,7 +14,7 @@ from nlrn.pixels.degrade import resize_bicubic, rgb_to_y, rgb_to_ycbcr, ycbcr_to
 
 # input pixels around a piece that its enlargement needs to be the same as that of the whole image
 _BICUBIC_MARGIN = 3
-# pixels on each side that are mirrored for the network
+# pixels on each side that repeat the border for the network, as they do for the bicubic enlargement
 _FRAME = 8
 
 
@@ -27,8 +27,8 @@ def enlarged(
     source = pixels[..., :colours] if channels in (1, 3) else filled(pixels[..., :-1], pixels[..., -1] > 0)
     out = np.empty((height * scale, width * scale, channels), pixels.dtype)
     factor = network.config.factor(scale)
-    # mirrored pixels around the image: the zeros that convolutions see beyond it would leave a frame on flat ground
-    source, border = np.pad(source, ((_FRAME, _FRAME), (_FRAME, _FRAME), (0, 0)), "symmetric"), _FRAME * scale
+    # without them the zeros that convolutions see beyond the image would leave a frame on flat ground
+    source, border = np.pad(source, ((_FRAME, _FRAME), (_FRAME, _FRAME), (0, 0)), "edge"), _FRAME * scale
 
     def read(rows: slice, cols: slice) -> Given:
         seen = to_tensor(source[rows, cols]) if factor == scale else _bicubic(source, rows, cols, scale)
