@@ -118,7 +118,7 @@ def overlapped(
 
 
 class _Shelf(Generic[Entry]):
-    """What one thread has ready for the next."""
+    """The results that one thread has ready for the next."""
 
     def __init__(self) -> None:
         self.closed = False

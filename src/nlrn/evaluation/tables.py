@@ -26,7 +26,7 @@ _SIDE = 512  # of the image whose seconds are told
 
 
 class Speed(NamedTuple):
-    """How long a model takes for a picture of 512 x 512."""
+    """The time that a model takes for a picture of 512 x 512."""
 
     method: str
     seconds: float
