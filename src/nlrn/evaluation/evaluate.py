@@ -16,6 +16,7 @@ Both: the result is clipped and rounded to 8 bit; PSNR and SSIM per image, then 
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,6 +83,13 @@ def evaluate_denoise(
 
     run = _restorer(model, ensemble, stride, precision)
     return _evaluate("denoise", model, folder, sigmas, run, name, precision, console)
+
+
+def evaluate(model: NLRN, folder: str | Path, levels: Sequence[float], **options: Any) -> Report:
+    """By the protocol of the model's task: :func:`evaluate_denoise`, or :func:`evaluate_sr`; their options too."""
+    if TASKS[model.config.task].enlarges:
+        return evaluate_sr(model, folder, [int(level) for level in levels], **options)
+    return evaluate_denoise(model, folder, levels, **options)
 
 
 def noisy_case(channels: int, path: Path, sigma: float) -> tuple[Tensor, Tensor]:

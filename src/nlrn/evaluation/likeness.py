@@ -17,8 +17,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from nlrn.config import TASKS
 from nlrn.correlation import confined_attention
-from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr, noisy_case
+from nlrn.evaluation.evaluate import evaluate, noisy_case
 from nlrn.evaluation.metrics import psnr
 from nlrn.evaluation.report import Report
 from nlrn.images import SUFFIXES
@@ -76,12 +77,8 @@ def likeness(
     """
     reports = {}
     for taken, variant in variants(network).items():
-        if network.config.task == "denoise":
-            reports[taken] = evaluate_denoise(variant, folder, levels, name=f"{name}, {taken}", console=console)
-        else:
-            scales = [int(level) for level in levels]
-            reports[taken] = evaluate_sr(variant, folder, scales, name=f"{name}, {taken}", console=console)
-    if network.config.task != "denoise":
+        reports[taken] = evaluate(variant, folder, levels, name=f"{name}, {taken}", console=console)
+    if TASKS[network.config.task].enlarges:
         return Worth(reports, {})
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     means = {}

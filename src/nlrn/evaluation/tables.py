@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nlrn import models
 from nlrn.config import TASKS
-from nlrn.evaluation.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
+from nlrn.evaluation.evaluate import EvaluationError, evaluate
 from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
 from nlrn.evaluation.report import Report, as_json, cell, from_json, without
 from nlrn.inference.device import choose_precision, name_of
@@ -79,7 +79,6 @@ def evaluate_all(
             ways.append((f"{name}, x8 ensemble", {"ensemble": True}))
         if stride and not network.config.post_upsampling:
             ways.append((f"{name}, patches {stride} apart", {"stride": stride}))
-        evaluate = evaluate_denoise if network.config.task == "denoise" else evaluate_sr
         weights, levels = models.fingerprint(network), TASKS[network.config.task].levels
         for folder in _sets(data, network):
             for called, how in ways:
