@@ -64,7 +64,7 @@ def test_torch_hub(noisy: tuple[np.ndarray, np.ndarray]) -> None:
         x = torch.from_numpy(noisy[1]).float().expand(1, card["config"]["channels"], -1, -1)
         loaded = torch.hub.load(ROOT, name.replace("-", "_"), source="local")
         with torch.inference_mode():
-            assert torch.equal(loaded(x, 0.1), nlrn.load(name)(x, 0.1))
+            assert torch.equal(loaded(x, 0.1, scale=2), nlrn.load(name)(x, 0.1, scale=2))
     offered = {n: v for n, v in runpy.run_path(str(ROOT / "hubconf.py")).items() if callable(v) and n[0] != "_"}
     assert offered.keys() == {name.replace("-", "_") for name in nlrn.list_models()}
     assert "PSNR in dB:" in offered["denoise_gray_lite"].__doc__

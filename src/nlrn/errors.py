@@ -23,7 +23,11 @@ class ModelError(UserError):
 
 
 class NoiseWarning(UserWarning):
-    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why."""
+    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why.
+
+    >>> import warnings
+    >>> warnings.simplefilter("error", NoiseWarning)  # for whoever wants to be stopped
+    """
 
 
 @contextmanager
