@@ -45,7 +45,7 @@ DENOISE = Task(
     levels=(15, 25, 50),
     enlarges=False,
     gray="gray",
-    defaults=MappingProxyType({1: "denoise-gray-lite", 3: "denoise-color-lite"}),
+    defaults=MappingProxyType({1: "denoise-gray", 3: "denoise-color-lite"}),
 )
 SUPER_RESOLUTION = Task(
     name="sr",
