@@ -19,7 +19,7 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Timing:
-    """How long it took."""
+    """The time it took."""
 
     seconds: float
     waited: float
