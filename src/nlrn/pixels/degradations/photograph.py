@@ -24,9 +24,11 @@ class Photo(Degradation):
     The weight evens out how much error weak and strong noise leave.
     """
 
-    def __post_init__(self) -> None:
-        if self.config.task != "denoise" or self.config.channels != 1 or not self.config.noise_map:
-            raise ValueError("photographs are for a denoiser of 1 channel, their luma, with a noise map")
+    @property
+    def refusal(self) -> str | None:
+        """Their luma alone is made, of any level."""
+        fits = self.config.channels == 1 and self.config.noise_map
+        return None if fits else "photographs are for a denoiser of 1 channel, their luma, with a noise map"
 
     @property
     def sees(self) -> str:

@@ -46,6 +46,15 @@ class Degradation(ABC):
     levels: tuple[float, ...]
     """As asked for: the weakest and the strongest noise in grey levels, or the scales."""
 
+    def __post_init__(self) -> None:
+        if self.refusal:
+            raise ValueError(self.refusal)
+
+    @property
+    def refusal(self) -> str | None:
+        """The reason why the network cannot restore what is made, if it cannot."""
+        return None
+
     @property
     def sees(self) -> str:
         """The part of the training images that is read: "rgb", "gray" or "luma", as the network is given them."""
