@@ -17,7 +17,7 @@ from PIL import Image
 from nlrn import models
 from nlrn.config import Config
 from nlrn.errors import UserError
-from nlrn.images import Picture, write
+from nlrn.images import write
 from nlrn.models import cards
 from nlrn.network import NLRN
 from nlrn.pixels.degradations import DEGRADATIONS
@@ -367,8 +367,8 @@ def test_images_are_read_as_the_network_needs_them(photos: Path) -> None:
 
 def test_training_reads_all_that_the_command_reads(tmp_path: Path) -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (12, 14, 3), np.uint16)
-    write(tmp_path / "a.tif", Picture(deep))
-    write(tmp_path / "b.pgm", Picture(deep[..., 0]))
+    write(tmp_path / "a.tif", deep)
+    write(tmp_path / "b.pgm", deep[..., 0])
     Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "c.png")
     colour, gray, plain = read_images([tmp_path], "rgb")
     assert (colour == np.rint(deep / 257)).all()
