@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from nlrn.pixels.degradations.record import Degradation
 
 LOSSES = ("squared", "charbonnier")
-NAMES = tuple(name for names in DEGRADATIONS.values() for name in names)
+
+
+def _names() -> list[str]:
+    return [name for names in DEGRADATIONS.values() for name in names]
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Settings:
     """Where the checkpoint, the best weights and the metrics go; a checkpoint found there is resumed."""
     init: str | None = None
     """Start from the weights of this model (a name or a file) where their shapes fit."""
-    noise: str = field(default="white", metadata={"choices": NAMES})
+    noise: str = field(default="white", metadata={"choices": _names()})
     """How images are degraded: "white" noise, or for super-resolution "bicubic" reduction, which stands for "white"
     there; "photo": all that cameras and files do to the luma of a picture, for a network of 1 channel with a noise
     map."""
@@ -86,9 +89,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, not {self.loss!r}")
-        known = [name for names in DEGRADATIONS.values() for name in names]
-        if self.noise not in known:
-            raise ValueError(f"noise must be one of {known}, not {self.noise!r}")
+        if self.noise not in _names():
+            raise ValueError(f"noise must be one of {_names()}, not {self.noise!r}")
 
     def degradation(self, config: Config) -> "Degradation":
         """The degradation of the images, for a network of that configuration.
