@@ -1,4 +1,4 @@
-"""What the page says of the models, before any of them is loaded: nothing here needs torch."""
+"""The models as the page offers them, before any of them is loaded: nothing here needs torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
