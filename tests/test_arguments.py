@@ -1,4 +1,4 @@
-"""Arguments that look right and are not: one sentence, wherever they are given; and those that are right all the same."""
+"""Arguments that look right and are not are one sentence, wherever they are given; others are right all the same."""
 
 import importlib
 from collections.abc import Callable
@@ -30,6 +30,8 @@ NETWORK = nlrn.NLRN(nlrn.Config(steps=1, filters=4, embedding=2, window=3)).eval
         lambda: NETWORK(IMAGE, 0.1),
         lambda: NETWORK(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 0.1),
         lambda: NETWORK([[0.5]], 0.1),
+        lambda: NETWORK(torch.rand(1, 1, 0, 8), 0.1),
+        lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), "0.1"),
         *(lambda one=one: nlrn.estimate_sigma(one) for one in ("a.png", IMAGE[0], [["a"]], IMAGE.astype(complex))),
         lambda: nlrn.denoise(torch.rand(1, 8, 8, device="meta"), 0.1),
         lambda: nlrn.denoise(torch.nested.nested_tensor([torch.rand(1, 8, 8)], layout=torch.jagged), 0.1),

@@ -186,7 +186,7 @@ class NLRN(nn.Module):
         if not isinstance(x, Tensor) or not x.is_floating_point():
             kind = f"{x.dtype}" if isinstance(x, Tensor) else f"of type {type(x).__name__}"
             raise ValueError(f"the network takes a tensor of floating point with values in [0, 1], not one {kind}")
-        if x.dim() != 4 or x.shape[1] != self.config.channels:
+        if x.dim() != 4 or x.shape[1] != self.config.channels or 0 in x.shape[2:]:
             raise ValueError(f"the network takes [B, {self.config.channels}, H, W], not {list(x.shape)}")
         y = self.head(self.head_norm(self.seen(x, sigma)))
         state = State(y, None)
@@ -230,6 +230,8 @@ class NLRN(nn.Module):
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
+        if isinstance(sigma, str):
+            raise ValueError(f"sigma is a number, or one for each image, not {sigma!r}")
         level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
         if level.numel() not in (1, x.shape[0]):
             raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")

@@ -66,7 +66,8 @@ def load(model: str | Path) -> NLRN:
 def _place(model: str | Path) -> Path:
     """Where the tensors of a model are."""
     if not isinstance(model, (str, os.PathLike)) or not str(model):
-        raise ModelError(f"a model is a name, a folder or a file, not {model!r}")
+        given = "an empty name" if isinstance(model, str) else type(model).__name__
+        raise ModelError(f"a model is a name, a folder or a file, not {given}")
     path = Path(model)
     with suppress(OSError, ValueError):  # a name that no file can have
         if (SHIPPED / model / TENSORS).is_file():
