@@ -51,11 +51,12 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
-        embedding = max(1, channels // 2) if embedding is None else embedding
         for name, number in (("channels", channels), ("embedding", embedding), ("window", window)):
-            if not isinstance(number, Integral) or number < 1:
+            left_out = name == "embedding" and number is None
+            if not left_out and (not isinstance(number, Integral) or number < 1):
                 raise ValueError(f"{name} must be a whole number above 0, not {number!r}")
         check_window(window)
+        embedding = embedding or max(1, channels // 2)
         self.window, self.similarity = window, similarity
         if "embedded" in similarity:
             self.theta = nn.Conv2d(channels, embedding, 1)
