@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_resumed_is_the_same_as_straight(photos: Path, tmp_path: Path) -> None:
 
 
 def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
-    best, finished = train(TINY, tiny(photos, tmp_path / "out"))
+    best, finished, *_ = train(TINY, tiny(photos, tmp_path / "out"))
     assert finished
     network = models.load(tmp_path / "out")
     assert network.config == TINY
@@ -176,17 +177,24 @@ def command(photos: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, *f"{start} {network}".split(), *more]
 
 
-def test_a_request_to_stop_leaves_a_checkpoint(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_request_to_stop_leaves_a_checkpoint(photos: Path, tmp_path: Path, name: str, code: int) -> None:
     out = tmp_path / "out"
     endless = command(photos, out, "--iterations", "100000")
-    process = subprocess.Popen(endless, stderr=subprocess.DEVNULL, env=ONE_THREAD)
+    # tests that a shell runs in the background inherit a Ctrl-C that is ignored
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(endless, stderr=subprocess.PIPE, text=True, env=ONE_THREAD, preexec_fn=heeding)
     deadline = time.monotonic() + 120
     while not (out / "metrics.jsonl").exists() or not losses(out):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    assert torch.load(out / "checkpoint.pt", weights_only=True)["iteration"] >= 20
+    process.send_signal(getattr(signal, name))
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    saved = torch.load(out / "checkpoint.pt", weights_only=True)["iteration"]
+    assert saved >= 20
+    assert f"iteration {saved} of 100000 is saved in {out}" in said.splitlines()[-1]
+    assert (out / "model.safetensors").is_file()
 
 
 @pytest.mark.slow

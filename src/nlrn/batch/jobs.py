@@ -49,6 +49,7 @@ def plan(inputs: Sequence[Path], out: Path | None, naming: Naming, *, folder: bo
     """
     naming.check(out)
     naming = replace(naming, format=_ending(naming.format)[1:] or None)
+    inputs = list({_entry(given): given for given in reversed(inputs)}.values())[::-1]
     if STDIN in inputs and len(inputs) > 1:
         raise UsageError("- stands for the one picture that comes through standard input: give no other with it")
     if len(inputs) == 1 and not os.path.isdir(inputs[0]):
@@ -72,8 +73,7 @@ def plan(inputs: Sequence[Path], out: Path | None, naming: Naming, *, folder: bo
         else:
             sources = [given]
         for source in sources:
-            entry = os.path.join(os.path.realpath(source.parent), source.name)
-            key = os.path.realpath(source) if naming.replace else entry
+            key = os.path.realpath(source) if naming.replace else _entry(source)
             chosen.setdefault(key, (source, place / source.relative_to(root).parent, searched))
     earlier = _results(chosen, naming)
     planned.earlier = [source for key, (source, _, _) in chosen.items() if key in earlier]
@@ -114,6 +114,11 @@ def outcome_of(job: Job, made: Restored | Exception) -> Done:
         _log.debug("%s", job.source, exc_info=made)
         return Done(job, reason_of(job, made), 0)
     return Done(job, None, made.pixels, level=made.level, model=made.model, seconds=made.seconds)
+
+
+def _entry(path: Path) -> str:
+    """One name for all ways to write it; a link is another than what it leads to."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _whole_name(source: Path, out: Path | None, naming: Naming, folder: bool) -> Job | None:

@@ -106,7 +106,7 @@ class _Worker:
         try:
             if ray.get(self.attempts.begin.remote(row["number"])) > _ATTEMPTS:
                 raise MemoryError
-            made = self.restorer(read(job), lambda done, total: None)
+            made = self.restorer(read(self.recipe, job), lambda done, total: None)
             save(self.recipe, job, made.pages, self.folders)
         except Exception as error:  # one that fails never stops the others
             made = error

@@ -143,11 +143,12 @@ def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress
     return restorer.upscale(Scene(pixels, recipe.data_range), recipe.size, progress)
 
 
-def read(job: "Job") -> "list[Picture]":
+def read(recipe: Recipe, job: "Job") -> "list[Picture]":
     """The pages of a file, once it is sure, as far as it shows before the work, that the result can be written.
 
     Raises:
         ImageFileError: it cannot be read, or its like cannot be written where it goes.
+        ValueError: the size that is asked for cannot be made of it.
     """
     from nlrn import images
     from nlrn.batch import places, streams
@@ -158,7 +159,8 @@ def read(job: "Job") -> "list[Picture]":
         pages = images.decode_pages(streams.read_stdin(), "standard input")
     else:
         pages = images.read_pages(job.source)
-    images.check_writable(streams.name_of(job, pages), pages)
+    size = recipe.size.of if recipe.task == "sr" else None
+    images.check_writable(streams.name_of(job, pages), pages, size)
     return pages
 
 

@@ -162,7 +162,7 @@ def summary(outcome: Outcome, *, quiet: bool = False) -> list[str]:
 def watching(*, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Iterator[Lines]:
     """Messages and logs as lines on stderr; above bars where it is a terminal."""
     log, level = logging.getLogger("nlrn"), logging.getLogger("nlrn").level
-    log.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     with _watch(quiet, as_json) as watch:
         handler = _Handler(watch)
         log.addHandler(handler)

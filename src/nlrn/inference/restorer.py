@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import torch
@@ -114,8 +115,8 @@ class Restorer:
             ValueError: a sigma or strength that cannot be meant, or another dtype.
         """
         assert self.task is DENOISE
-        if not 0 <= strength <= 2:
-            raise ValueError(f"strength must be from 0 to 2, not {strength:g}")
+        if not isinstance(strength, Real) or not 0 <= strength <= 2:
+            raise ValueError(f"strength must be a number from 0 to 2, not {strength!r}")
         scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
         if strength == 0:
             return scene.pixels.copy()

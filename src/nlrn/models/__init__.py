@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from nlrn.models import store
 
     return getattr(store, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

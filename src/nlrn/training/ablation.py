@@ -98,7 +98,7 @@ def ablate(
 
     Raises:
         ValueError: data that cannot be trained with.
-        KeyboardInterrupt: a run was told to stop (SIGTERM).
+        KeyboardInterrupt: a run was told to stop.
     """
     out.mkdir(parents=True, exist_ok=True)
     record = out / "ablation.json"

@@ -33,14 +33,18 @@ class Outcome(NamedTuple):
     """The best of validation, in dB, mean over noise levels or scales."""
     finished: bool
     """False where it was told to stop before its last iteration."""
+    saved: int = 0
+    """The iteration that the checkpoint is of."""
+    stopped_by: int | None = None
+    """The signal that told it to stop."""
 
 
 def train(config: Config, settings: Settings) -> Outcome:
     """Train a network, or go on with the run whose checkpoint lies in ``settings.out``.
 
     Leaves there ``checkpoint.pt`` (everything needed to resume exactly), ``model.safetensors`` with ``config.json``
-    (the averaged weights of the best validation), ``metrics.jsonl`` and TensorBoard files. A time limit or SIGTERM
-    ends the run early, saved.
+    (the averaged weights of the best validation), ``metrics.jsonl`` and TensorBoard files. A time limit,
+    Ctrl-C, SIGTERM or SIGHUP ends the run early, saved.
 
     Raises:
         ValueError: settings or data that cannot be trained with.
@@ -88,11 +92,10 @@ def train(config: Config, settings: Settings) -> Outcome:
         run.resume(checkpoint)
     course, first = run.course, run.iteration
     settings.out.mkdir(parents=True, exist_ok=True)
-    stop = StopSign(started + 60 * settings.minutes)
-
     minutes_left = settings.minutes
     main = fabric.is_global_zero
     with (
+        StopSign(started + 60 * settings.minutes) as stop,
         Log(settings.out if main else None, first) as log,
         training_bar(settings.iterations, first, show=main) as bar,
     ):
@@ -149,6 +152,8 @@ def train(config: Config, settings: Settings) -> Outcome:
             here = torch.tensor(stop.minutes_left())
             minutes_left = float(cast(Tensor, fabric.all_reduce(here, reduce_op="min")))
             ends = i + 1 == settings.iterations or minutes_left <= 0
+            if stop.asked:
+                bar.say("asked to stop: validated and saved first; another Ctrl-C ends without that")
             if ends or (i + 1) % settings.validate == 0:
                 if main:
                     scores = _validate(average.network, measured, steps)
@@ -164,7 +169,7 @@ def train(config: Config, settings: Settings) -> Outcome:
                 fabric.barrier()
             if ends:
                 break
-    return Outcome(run.best, run.iteration == settings.iterations)
+    return Outcome(run.best, run.iteration == settings.iterations, run.saved, stop.asked)
 
 
 @torch.inference_mode()
