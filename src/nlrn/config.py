@@ -39,7 +39,7 @@ DENOISE = Task(
     level="sigma",
     unit="sigma {}",
     levels=(15, 25, 50),
-    defaults=MappingProxyType({1: "denoise-gray-lite", 3: "denoise-color-lite"}),
+    defaults=MappingProxyType({1: "denoise-gray", 3: "denoise-color-lite"}),
 )
 SUPER_RESOLUTION = Task(
     name="sr",
