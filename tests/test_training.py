@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -367,3 +368,20 @@ def test_updates_are_nearly_orthogonal() -> None:
         values = torch.linalg.svdvals(orthogonal(torch.randn(shape) @ torch.diag(torch.rand(shape[1]) + 0.05)))
         assert values.min() > 0.6
         assert values.max() < 1.3
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="glibc only")
+def test_memory_that_is_freed_is_used_again() -> None:
+    """In a process of its own, since there is no way back."""
+    program = (
+        "import resource, torch\n"
+        "from nlrn.training.memory import keep_what_is_freed\n"
+        "assert keep_what_is_freed()\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def step(): return [torch.ones(2**20) for _ in range(8)]\n"
+        "step(), step()\n"
+        "before = faults()\n"
+        "step()\n"
+        "assert faults() - before < 200, faults() - before\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

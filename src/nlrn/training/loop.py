@@ -28,6 +28,7 @@ from nlrn.training.data import (
     validation_sets,
 )
 from nlrn.training.loss import error_of
+from nlrn.training.memory import keep_what_is_freed
 from nlrn.training.optimizer import make_optimizers
 from nlrn.training.progress import training_bar
 from nlrn.training.record import Log, StopSign, describe
@@ -61,6 +62,8 @@ def train(config: Config, settings: Settings) -> Outcome:
     """
     started = time.monotonic()
     device = choose_device(settings.device)
+    if device.type == "cpu":
+        keep_what_is_freed()
     half = choose_precision(settings.precision, device) == torch.bfloat16
     many = settings.devices * settings.machines > 1
     fabric = Fabric(
