@@ -115,7 +115,7 @@ class Norms(nn.Module):
 
 
 class State(NamedTuple):
-    """What one step hands to the next."""
+    """The state between two steps."""
 
     features: Tensor
     carried: Carried | None
@@ -222,7 +222,7 @@ class NLRN(nn.Module):
         return State(features + y, carried)
 
     def seen(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
-        """What the head sees: the image, unshuffled, and the noise level as one more channel where there is one."""
+        """The input of the head: the image, unshuffled, and the noise level as a channel where there is one."""
         side = self.config.unshuffle
         if side > 1:
             H, W = x.shape[2:]

@@ -1,4 +1,4 @@
-"""Which image files there are, and where their restored forms go."""
+"""Plans the work on image files: which there are, and where their restored forms go."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ _log = logging.getLogger("nlrn")
 
 @dataclass
 class Plan:
-    """What there is to do, and what is not done."""
+    """The jobs to do, and what is not done."""
 
     jobs: list[Job] = field(default_factory=list)
     passed_over: list[Done] = field(default_factory=list)
@@ -94,7 +94,7 @@ def is_done(job: Job) -> bool:
 
 
 def reason_of(job: Job, error: Exception) -> str:
-    """What to tell the user about a job that failed: a sentence that names the file."""
+    """The sentence for the user about a job that failed; it names the file."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"{job.source}: not enough memory; use --device cpu or a smaller image"
     if isinstance(error, OSError) and error.strerror:
@@ -109,7 +109,7 @@ def reason_of(job: Job, error: Exception) -> str:
 
 
 def outcome_of(job: Job, made: Restored | Exception) -> Done:
-    """What became of a job, from what was made of it or what went wrong."""
+    """The record of a job that is over, from what was made of it or what went wrong."""
     if isinstance(made, Exception):
         _log.debug("%s", job.source, exc_info=made)
         return Done(job, reason_of(job, made), 0)

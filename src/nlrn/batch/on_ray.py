@@ -81,7 +81,7 @@ def _attempts() -> type:
 
 
 class _Worker:
-    """What runs in each of Ray's processes: the model, and one thread."""
+    """The worker in each of Ray's processes: the model, and one thread."""
 
     def __init__(self, recipe: Recipe, attempts: Any) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"

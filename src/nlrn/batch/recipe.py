@@ -1,4 +1,4 @@
-"""What becomes of an image file, in plain values that can be sent to another process or machine.
+"""The recipe by which image files are restored, in plain values that can be sent to another process or machine.
 
 The record is there without torch; what carries it out imports what it needs.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe(Options):
-    """How files are restored. Each field is a flag of ``nlrn denoise``, ``nlrn upscale`` or, without "task", of both.
+    """Restores files. Each field is a flag of ``nlrn denoise``, ``nlrn upscale`` or, without "task", of both.
 
     >>> Recipe("denoise", sigma=12, device="cpu").model is None
     True

@@ -27,7 +27,7 @@ _log = logging.getLogger("nlrn")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of all files."""
+    """The results of all files."""
 
     done: list[Done]
     failed: list[Done]

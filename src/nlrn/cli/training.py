@@ -87,10 +87,11 @@ def _ablate_trained(options: argparse.Namespace) -> int:
 
     from nlrn import models
     from nlrn.evaluation.likeness import likeness, to_markdown
+    from nlrn.inference.device import choose_device
 
-    network = models.load(options.trained)
+    network = models.load(options.trained).to(choose_device(options.device))
+    levels, console = TASKS[network.config.task].levels, Console(stderr=True)
     for folder in options.data:
-        levels = TASKS[network.config.task].levels
-        worth = likeness(network, folder, levels, name=options.trained, console=Console(stderr=True))
+        worth = likeness(network, folder, levels, name=options.trained, precision=options.precision, console=console)
         print(f"{options.trained} on {folder.name}\n\n{to_markdown(worth)}")
     return DONE

@@ -29,7 +29,7 @@ def bare(block: bytes | None) -> bytes | None:
 
 
 def orientation(block: bytes | None) -> int | None:
-    """How the picture is stored, 1 to 8; None where the block says nothing, or nothing sensible."""
+    """The orientation in which the picture is stored, 1 to 8; None where the block says nothing sensible."""
     for form, value in _first(block):
         if value.tag == ORIENTATION:
             found = number(block or b"", form, value)

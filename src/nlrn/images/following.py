@@ -1,4 +1,4 @@
-"""What a file says of its size and scale, when the picture has become another one: turned, or enlarged."""
+"""Corrects what a file says of its size and scale once the picture is another one: turned, or enlarged."""
 
 from dataclasses import replace
 from typing import Any

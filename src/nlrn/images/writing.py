@@ -81,7 +81,7 @@ def encode_pages(
     quality: int | None = None,
     keep_dpi: bool = False,
 ) -> bytes:
-    """What :func:`write_pages` would put into a file of that name.
+    """The contents that :func:`write_pages` would give a file of that name.
 
     >>> encode_pages("x.pgm", [Picture(np.array([[65, 66]], np.uint8))])
     b'P5\\n2 1\\n255\\nAB'
@@ -186,7 +186,7 @@ def _refuse_size(path: Path, size: tuple[int, ...], form: Format) -> None:
 def _metadata(
     metadata: Metadata, pixels: npt.NDArray[np.generic], form: Format, strip: bool, keep_dpi: bool
 ) -> Metadata:
-    """What goes into the file besides the pixels."""
+    """The metadata for the file."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     inks = (
         metadata.mode == "CMYK"

@@ -31,7 +31,7 @@ _log = logging.getLogger("nlrn")
 
 @dataclass(frozen=True)
 class Found:
-    """What was found out about an image while it was restored."""
+    """Findings about an image while it was restored."""
 
     model: str
     """The name or file of the model that served it; empty for a network that was passed in."""

@@ -1,4 +1,4 @@
-"""How large an image shall become, and by which of the networks' scales it gets there. Nothing here needs torch."""
+"""The size that an image shall have, and the scale of a network that gets it there. Nothing here needs torch."""
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement

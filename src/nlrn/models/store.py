@@ -85,7 +85,7 @@ def _place(model: str | Path) -> Path:
 
 
 def _hashes(card: Path) -> list[str]:
-    """What the hash of the tensors beside a card may be; empty where it says nothing of it."""
+    """The hashes that the tensors beside a card may have; empty where it says nothing of it."""
     try:
         said = json.loads(card.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""How noisy is a picture? The standard deviation of white Gaussian noise, from one plane alone.
+"""Estimates the standard deviation of white Gaussian noise in a picture, from one plane alone.
 
 Small patches without texture vary by the noise only, in all directions alike, while texture varies in a few of
 them. So the patches are chosen whose gradients are no larger than noise explains, and the noise is read from the

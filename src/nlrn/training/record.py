@@ -1,4 +1,4 @@
-"""What a training run says of itself: its log, its card, and a clean end when it is told to stop."""
+"""The log of a training run, its card, and a clean end when it is told to stop."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from nlrn.training.settings import Settings
 
 
 class StopSign:
-    """How long a run may still go on: until its time is up or the process is asked to end.
+    """The time that a run still has: until it is up or the process is asked to end.
 
     In its block Ctrl-C, SIGTERM and SIGHUP ask once; a second Ctrl-C ends at once. What is ignored, as SIGHUP below
     nohup, stays so.
@@ -122,7 +122,7 @@ def _iteration(line: str) -> float:
 
 
 def describe(settings: Settings, iteration: int, scores: dict[int, float]) -> dict[str, Any]:
-    """How a model was trained, for its card."""
+    """The way a model was trained, for its card."""
     said = {n: [str(v) for v in value] if n == "data" else value for n, value in asdict(settings).items()}
     said["out"] = str(settings.out)
     return {"iterations_done": iteration, "validation_psnr": scores, "settings": said}

@@ -1,4 +1,4 @@
-"""What a person asks the page to do with a picture, from what a browser sends."""
+"""Orders: what a person asks the page to do with a picture, read from what a browser sends."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ FACTORS = (*SCALES, 8)
 
 @dataclass(frozen=True)
 class Order:
-    """What to do with a picture."""
+    """One thing to do with a picture."""
 
     task: str
     """"denoise" or "sr", as in the configuration of a network."""
