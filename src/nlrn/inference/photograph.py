@@ -38,33 +38,6 @@ class Levels(NamedTuple):
     chroma: float
 
 
-def restored_luma(
-    network: FusedNLRN,
-    pixels: np.ndarray,
-    level: float,
-    tint: np.ndarray,
-    *,
-    ensemble: bool,
-    progress: Progress | None,
-) -> Iterator[tuple[slice, slice, Tensor]]:
-    """As :func:`restored_photograph` for pixels [H, W, C] of which the luma alone is noisy.
-
-    What is taken from the luma is taken from every channel, as many times as ``tint`` [C] says.
-    """
-
-    def read(rows: slice, cols: slice) -> Given:
-        colours = to_tensor(pixels[rows, cols])
-        luma = to_opponent(colours)[:1] if len(tint) == 3 else colours
-        return Given(luma[None], torch.cat([colours, luma]))
-
-    slopes = torch.from_numpy(tint).view(-1, 1, 1)
-    plan = plan_for(network, pixels.shape[0], pixels.shape[1], 1)
-    for rows, cols, luma, planes in pieces(
-        network, plan, read, torch.tensor([level]), ensemble=ensemble, progress=progress
-    ):
-        yield rows, cols, planes[:-1] + slopes * (luma[0] - planes[-1:])
-
-
 def restored_photograph(
     network: FusedNLRN, pixels: np.ndarray, levels: Levels, *, ensemble: bool, progress: Progress | None
 ) -> Iterator[tuple[slice, slice, Tensor]]:
