@@ -14,7 +14,7 @@ from nlrn.inference.device import choose_device, choose_precision, undisturbed
 from nlrn.inference.enlarging import enlarged, part_of, reduced
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
-from nlrn.inference.photograph import GRAIN_GAIN, restored_photograph
+from nlrn.inference.photograph import restored_photograph
 from nlrn.inference.ready import ready, unwrapped
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Progress, pieces, plan_for
@@ -130,8 +130,8 @@ class Restorer:
         model = choice.model or self._model(1 if choice.tint is not None else scene.colours)
         network = self._fused(model)
         planes = Planes(scene.colours, network.config.channels, choice.tint)
-        if choice.levels.luma:
-            found = [choice.levels.luma * (GRAIN_GAIN if choice.model else 1)]
+        if choice.told.luma:
+            found = [choice.told.luma]
             self._note(model, 255 * choice.levels.luma)
         else:
             found = noise_levels(scene, planes, sigma)
@@ -177,7 +177,7 @@ class Restorer:
         pixels, out = scene.seen(), scene.pixels.copy()
         source = filled(pixels[..., :-1], pixels[..., -1] > 0) if scene.has_alpha else pixels
         for rows, cols, restored in restored_photograph(
-            self._fused(choice.model), source, choice.levels, ensemble=self.options.ensemble, progress=progress
+            self._fused(choice.model), source, choice.told, ensemble=self.options.ensemble, progress=progress
         ):
             out[rows, cols, : scene.colours] = scene.to_pixels(restored)
         scene.put_back(out)

@@ -57,7 +57,7 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
 def blocks_of(pixels: npt.NDArray[np.generic], side: int, most: int) -> npt.NDArray[np.generic]:
     """At most about so many blocks [N, side, side, C] of pixels [H, W, C], spread evenly."""
     rows, columns = (length // side for length in pixels.shape[:2])
-    whole = pixels[: rows * side, : columns * side].reshape(rows, side, columns, side, -1).swapaxes(1, 2)
+    whole = pixels[: rows * side, : columns * side].reshape(rows, side, columns, side, pixels.shape[2]).swapaxes(1, 2)
     step = max(1, round(np.sqrt(rows * columns / most)))
     return whole[::step, ::step].reshape(-1, side, side, pixels.shape[2])
 
