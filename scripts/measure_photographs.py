@@ -21,7 +21,6 @@ from PIL import Image
 
 import nlrn
 from nlrn import images
-from nlrn.errors import NoiseWarning
 from nlrn.evaluation.metrics import psnr
 from nlrn.pixels.degrade import resize_bicubic
 
@@ -210,7 +209,7 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="print every pair, and every strength")
     parser.add_argument("--made", action="store_true", help="also drawings, and the pictures of scikit-image")
     options = parser.parse_args()
-    warnings.simplefilter("ignore", NoiseWarning)
+    warnings.simplefilter("ignore")  # of what is left as it is
     {"pairs": pairs, "white": white, "coarse": coarse, "clean": clean}[options.what](options)
 
 

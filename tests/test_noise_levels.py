@@ -59,6 +59,17 @@ def test_coarse_noise_is_found(luma: float, chroma: float, quality: int | None) 
     assert 0.6 < noise.chroma / chroma < 2.2
 
 
+@pytest.mark.parametrize("quality", [75, 85, 95])
+def test_white_noise_saved_as_jpeg_is_found_as_strong_as_it_is(quality: int) -> None:
+    texture = 40 * np.sin(np.arange(256)[:, None] * 0.9) * np.sin(np.arange(256) * 0.7) * (landscape()[..., 1] > 110)
+    noise = np.random.default_rng(3).normal(0, 15, (256, 256, 3))
+    found = nlrn.estimate_noise(
+        as_jpeg(in_8_bits(landscape() + texture[..., None] + noise), quality), channel_axis=-1
+    )
+    assert found.even
+    assert found.luma == pytest.approx(np.std(noise @ [0.299, 0.587, 0.114]), rel=0.15)
+
+
 @pytest.mark.parametrize("sigma", [10, 25, 50])
 def test_white_noise_is_known_as_white(sigma: float) -> None:
     noise = np.random.default_rng(2).normal(0, sigma, (256, 256, 3))

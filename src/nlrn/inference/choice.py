@@ -15,7 +15,7 @@ from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 1.5  # luma and chroma together, in grey levels of 255: what clean pictures are given too
+_NEGLIGIBLE = 1.9  # luma and chroma together, in grey levels of 255: what clean pictures are given too
 _WEAKEST = 1.0  # the same of white noise in the luma of a gray picture
 _LEAST_LUMA = 1.5
 """Grey levels that are assumed where there is any noise: they change a clean picture by less than can be seen, and

@@ -26,7 +26,9 @@ _FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
 _PATCHES = 20_000
 # Grey levels of noise in means of four pixels: what hardly any clean picture is given, and what noise at least has.
 _EVEN_FROM, _SEEN = 2.3, 1.5
-_EVEN_UP_TO = 1.5  # times as much in means of sixteen: texture and cameras have more
+# Times as much in means of sixteen: texture and cameras have more, letters have less.
+_EVEN_DOWN_TO, _EVEN_UP_TO = 0.6, 1.5
+_TEXTURE = 1.6  # times as much in means of sixteen as all noise together
 _SOME_COLOUR = 0.1
 
 
@@ -94,12 +96,12 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
         chroma = _together(chromas)
     else:
         twos, fours, colour = _in_means(planes)
-        if twos >= _EVEN_FROM and fours <= _EVEN_UP_TO * twos:
+        if twos >= _EVEN_FROM and _EVEN_DOWN_TO * twos <= fours <= _EVEN_UP_TO * twos:
             luma, even = twos, True
-        elif _is_texture(features, luma, chroma):
-            return Noise(0.0, 0.0, False)
         elif twos >= _SEEN and colour >= 0.5 * twos:
             luma, even = (luma + twos) / 2, True
+        elif _is_texture(features, luma, chroma) or fours > _TEXTURE * max(luma, 2.0):
+            return Noise(0.0, 0.0, False)
         elif chroma > _SOME_COLOUR:
             luma = _bounded(luma, chroma)
     unit = full / 255
