@@ -13,7 +13,7 @@ from nlrn import models
 from nlrn.bench import network as bench_network
 from nlrn.bench.arithmetic import forward_flops
 from nlrn.bench.propagation import propagation, table
-from nlrn.bench.training import training
+from nlrn.bench.training import shipped, training
 from nlrn.cli import main
 from nlrn.config import Config
 from nlrn.correlation import available
@@ -62,6 +62,12 @@ def test_training() -> None:
     for native, torchs in zip(results["rows"][::2], results["rows"][1::2], strict=True):
         assert native["ratio"] == pytest.approx(torchs["seconds"] / native["seconds"])
         assert torchs["ratio"] == 1
+
+
+def test_training_is_timed_for_every_configuration_that_ships() -> None:
+    configs = [models.load(name).config for name in shipped()]
+    assert len(set(configs)) == len(configs)
+    assert set(configs) == {models.load(name).config for name in models.list_models()}
 
 
 @pytest.mark.parametrize(("similarity", "every"), [("embedded-gaussian", 2), ("euclidean", 1), ("dot", 0)])

@@ -200,7 +200,7 @@ def test_the_state_of_torch_changes_nothing(state: str) -> None:
     "wrapped", [torch.nn.DataParallel, torch.compile, lambda n: torch.compile(torch.nn.DataParallel(n))]
 )
 def test_wrapped_networks_are_the_networks_in_them(wrapped: Callable[[Any], Any]) -> None:
-    network = wrapped(nlrn.load("denoise-gray-lite"))
+    network = wrapped(nlrn.load("denoise-gray"))
     np.testing.assert_array_equal(nlrn.denoise(EIGHT, SIGMA, model=network), nlrn.denoise(EIGHT, SIGMA))
 
 

@@ -64,7 +64,7 @@ def test_torch_hub(noisy: tuple[np.ndarray, np.ndarray]) -> None:
         x = torch.from_numpy(noisy[1]).float().expand(1, card["config"]["channels"], -1, -1)
         loaded = torch.hub.load(ROOT, name.replace("-", "_"), source="local")
         with torch.inference_mode():
-            assert torch.equal(loaded(x, 0.1), nlrn.load(name)(x, 0.1))
+            assert torch.equal(loaded(x, 0.1, scale=2), nlrn.load(name)(x, 0.1, scale=2))
     offered = {n: v for n, v in runpy.run_path(str(ROOT / "hubconf.py")).items() if callable(v) and n[0] != "_"}
     assert offered.keys() == {name.replace("-", "_") for name in nlrn.list_models()}
     assert "PSNR in dB:" in offered["denoise_gray_lite"].__doc__
@@ -121,6 +121,8 @@ def test_napari_layers(noisy: tuple[np.ndarray, np.ndarray], dtype: type, sigma:
 def test_napari_colours_and_what_is_no_image(noisy: tuple[np.ndarray, np.ndarray]) -> None:
     layer = np.dstack([noisy[1]] * 3)
     assert napari.denoise(layer, 0.1).shape == layer.shape
+    foreign = (layer[..., 0] * 1000).clip(0).astype(">u2")
+    assert napari.denoise(foreign, 100.0).dtype == foreign.dtype
     assert np.array_equal(napari.denoise(np.full((30, 30), 7)), np.full((30, 30), 7))
     with pytest.raises(ValueError, match="two axes"):
         napari.denoise(np.zeros(9))

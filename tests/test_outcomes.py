@@ -219,7 +219,7 @@ def test_strays_of_killed_runs_go_and_what_is_being_written_stays(folder: Path, 
 def test_what_was_found_out_is_told_for_each_picture(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     outcome: Outcome = run(RECIPE, [folder / "a.png"], folder / "out.png")
-    assert [(done.level, done.model) for done in outcome.done] == [(20.0, "denoise-gray-lite")]
+    assert [(done.level, done.model) for done in outcome.done] == [(20.0, "denoise-gray")]
     assert outcome.done[0].seconds > 0
 
 

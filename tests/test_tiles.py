@@ -132,24 +132,27 @@ def test_tiles_of_the_small_image_make_the_large_one(network, scale: int) -> Non
     torch.testing.assert_close(together, restore(fused, x, scale=scale), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(cards.list_models()))
+# each network once: two models may share one
+@pytest.mark.parametrize("name", {card["sha256"]: name for name, card in cards.list_models().items()}.values())
 def test_the_seams_of_the_models_that_ship_in_grey_levels(name: str) -> None:
     made = models.load(name)
-    y, x = torch.meshgrid(torch.arange(200.0), torch.arange(200.0), indexing="ij")
+    halo = min(reach(made.config), 64 * made.config.unshuffle)
+    side = 2 * halo + 76
+    y, x = torch.meshgrid(torch.arange(float(side)), torch.arange(float(side)), indexing="ij")
     picture = 0.5 + 0.2 * torch.sin(x * y / 300) + 0.2 * (torch.sin(x / 5 + y / 9) > 0)
-    noise = torch.randn(1, made.config.channels, 200, 200, generator=torch.Generator().manual_seed(0))
-    noisy = picture.view(1, 1, 200, 200) + 0.1 * noise
+    noise = torch.randn(1, made.config.channels, side, side, generator=torch.Generator().manual_seed(0))
+    noisy = picture.view(1, 1, side, side) + 0.1 * noise
     whole, seams, scale = {}, {}, 2 if made.config.post_upsampling else 1
     for precision in (torch.float32, torch.bfloat16):
         run = partial(FusedNLRN(made, precision), scale=2)
-        memory = 150**2 * bytes_per_pixel(made.config, precision, CPU, scale)
+        memory = (side // 2 + halo + 4) ** 2 * bytes_per_pixel(made.config, precision, CPU, scale)
         whole[precision] = run(noisy, 0.1) * 255
         seams[precision] = tiled(run, made.config, noisy, memory, precision, scale) * 255 - whole[precision]
     assert seams[torch.float32].abs().max() < 0.01
     assert seams[torch.float32].abs().mean() < 0.001
     # every order of the same sums rounds differently in bf16; that is all there is to see, and no more of it
     rounding = whole[torch.bfloat16] - whole[torch.float32]
-    assert seams[torch.bfloat16].abs().max() < 0.5
+    assert seams[torch.bfloat16].abs().max() < 2 * rounding.abs().max()
     assert seams[torch.bfloat16].square().mean() < rounding.square().mean()
 
 

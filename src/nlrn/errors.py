@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """What was asked for makes no sense; the message says why and what to do."""
+    """A request that makes no sense; the message says why and what to do."""
 
 
 class ModelError(UserError):
@@ -23,7 +23,11 @@ class ModelError(UserError):
 
 
 class NoiseWarning(UserWarning):
-    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why."""
+    """A picture that looks noisy was left as it is, because its noise cannot be estimated; the message says why.
+
+    >>> import warnings
+    >>> warnings.simplefilter("error", NoiseWarning)  # for whoever wants to be stopped
+    """
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How fast training is on this machine: steps with the native correlation and with PyTorch's, in turns."""
+"""Times training on this machine: steps with the native correlation and with PyTorch's, in turns."""
 
 import math
 import os
@@ -17,15 +17,26 @@ from nlrn.bench.timing import finish
 from nlrn.config import Config
 from nlrn.correlation.dispatch import VARIABLE
 from nlrn.inference.device import choose_device, choose_precision
+from nlrn.models.cards import list_models
 from nlrn.network import NLRN
+from nlrn.training.memory import keep_what_is_freed
 from nlrn.training.optimizer import make_optimizers
+from nlrn.training.weights import freeze_norms
 
 FORMS = {"native": "", "torch": "torch"}
 """What is compared on the CPU, and what the environment variable says for it; a GPU has PyTorch's operators only."""
 
 
+def shipped() -> list[str]:
+    """The models that ship, one of each configuration."""
+    first: dict[Config, str] = {}
+    for name, card in list_models().items():
+        first.setdefault(Config(**card["config"]), name)
+    return list(first.values())
+
+
 def training(
-    names: Sequence[str] = ("denoise-gray-lite", PAPER),
+    names: Sequence[str] = (),
     *,
     batch: int = 16,
     patch: int = 43,
@@ -36,7 +47,8 @@ def training(
     """Time steps of training: forward, backward, clipping and optimizer, on data that is there.
 
     Args:
-        names: models whose configurations are trained, from random weights; or :data:`PAPER`.
+        names: models whose configurations are trained, from random weights; or :data:`PAPER`. By default each
+            configuration that ships.
         batch, patch: so many patches of that side, as the paper has them, of what the network is given.
         precisions: "fp32" and "bf16" (mixed), one measurement each.
         repeats: the forms take turns this many times, and the quickest of each counts.
@@ -51,9 +63,11 @@ def training(
         ModelError: no model of that name.
     """
     where = choose_device(device)
+    if where.type == "cpu":
+        keep_what_is_freed()
     forms = FORMS if where.type == "cpu" else {"torch": "torch"}
     rows = []
-    for name in names:
+    for name in names or shipped():
         config = Config() if name == PAPER else models.load(name).config
         for precision in precisions:
             dtype = choose_precision(precision, where)
@@ -105,6 +119,7 @@ class _Step:
         self.device, self.half = device, dtype == torch.bfloat16
         made = NLRN(config).to(device)
         self.network = made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+        freeze_norms(self.network, self.network)  # as by default
         self.optimizers = make_optimizers(self.network, 1e-3)
         side = patch * config.factor(2)
         self.clean = torch.rand(batch, config.channels, side, side, device=device)

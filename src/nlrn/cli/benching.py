@@ -107,7 +107,7 @@ def _add_network(parts: "Commands") -> argparse.ArgumentParser:
 def _add_training(parts: "Commands") -> argparse.ArgumentParser:
     part = _add_part(parts, "training", _training, "steps of training, with the native correlation and PyTorch's")
     part.add_argument(
-        "models", nargs="*", default=["denoise-gray-lite", "paper"], metavar="MODEL", help="as for network"
+        "models", nargs="*", metavar="MODEL", help="as for network. Default: one of each configuration that ships"
     )
     part.add_argument("--batch", type=int, default=16, help="patches")
     part.add_argument("--patch", type=int, default=43, help="side of a patch")

@@ -17,11 +17,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from nlrn.config import TASKS
 from nlrn.correlation import confined_attention
-from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr, noisy_case
+from nlrn.evaluation.evaluate import evaluate, noisy_case
 from nlrn.evaluation.metrics import psnr
 from nlrn.evaluation.report import Report
 from nlrn.images import SUFFIXES
+from nlrn.inference.device import choose_precision
 from nlrn.network import NLRN, NonLocalBlock
 
 WHOLE = "as trained"
@@ -60,7 +62,13 @@ def variants(network: NLRN) -> dict[str, NLRN]:
 
 
 def likeness(
-    network: NLRN, folder: Path, levels: Sequence[float], *, name: str, console: Console | None = None
+    network: NLRN,
+    folder: Path,
+    levels: Sequence[float],
+    *,
+    name: str,
+    precision: str = "auto",
+    console: Console | None = None,
 ) -> Worth:
     """Score a trained network, and what is left of it without its attention, on the images of a folder.
 
@@ -69,19 +77,18 @@ def likeness(
         folder: clean test images of 8 bit.
         levels: noise levels in grey levels, or scales.
         name: of the network, for the reports.
+        precision: "fp32", "bf16" or "auto", for the scores; the means are made in float32.
         console: where to show progress.
 
     Raises:
         EvaluationError, ValueError: as :func:`nlrn.evaluation.evaluate.evaluate_denoise`.
     """
-    reports = {}
-    for taken, variant in variants(network).items():
-        if network.config.task == "denoise":
-            reports[taken] = evaluate_denoise(variant, folder, levels, name=f"{name}, {taken}", console=console)
-        else:
-            scales = [int(level) for level in levels]
-            reports[taken] = evaluate_sr(variant, folder, scales, name=f"{name}, {taken}", console=console)
-    if network.config.task != "denoise":
+    dtype = choose_precision(precision, network.device)
+    reports = {
+        taken: evaluate(variant, folder, levels, name=f"{name}, {taken}", precision=dtype, console=console)
+        for taken, variant in variants(network).items()
+    }
+    if TASKS[network.config.task].enlarges:
         return Worth(reports, {})
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     means = {}
@@ -106,12 +113,12 @@ def to_markdown(worth: Worth) -> str:
 @torch.inference_mode()
 def _means(network: NLRN, noisy: Tensor, clean: Tensor, sigma: float) -> list[float]:
     """PSNR of the noisy picture [C, H, W], then of its means under the weights of each block."""
-    x = noisy[None].float()
+    x = noisy[None].float().to(network.device)
     squares = network.seen(x, sigma)[:, : network.config.channels * network.config.unshuffle**2]
     found = [psnr(noisy.numpy(), clean.numpy())]
     for t, state in enumerate(network.states(x, sigma, propagate=network.config.propagate)):
         if t in network.config.blocks and state.carried is not None:
             q, k = torch.cat(state.carried.queries, 1), torch.cat(state.carried.keys, 1)
             mean = network.shuffled(confined_attention(q, k, squares, network.config.window), x)
-            found.append(psnr(mean[0].numpy(), clean.numpy()))
+            found.append(psnr(mean[0].cpu().numpy(), clean.numpy()))
     return found

@@ -1,4 +1,4 @@
-"""Whether the noise is the same in all colours: gray stored as RGB, sepia, scans, grain laid over a picture.
+"""Noise that is the same in all colours: gray stored as RGB, sepia, scans, grain laid over a picture.
 
 Where all channels vary together, the noise is one plane's: a network that looks for noise that differs from colour to
 colour would leave it, and gain tints.
@@ -31,7 +31,7 @@ _ROUNDING = (0.5 / 255) ** 2
 
 
 def tint_of(scene: Scene) -> npt.NDArray[np.float32] | None:
-    """How much R, G and B change where the noise changes the luma by 1, [3], or None where each has noise of its own.
+    """The change of R, G and B where noise changes the luma by 1, [3], or None where each has noise of its own.
 
     >>> gray = np.random.default_rng(0).integers(100, 150, (32, 32, 1), np.uint8)
     >>> tint_of(Scene(gray.repeat(3, 2)))

@@ -1,15 +1,17 @@
-"""What the page says of the models, before any of them is loaded: nothing here needs torch."""
+"""The models as the page offers them, before any of them is loaded: nothing here needs torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlrn.config import SCALES, TASKS
+from nlrn.config import TASKS
 from nlrn.models.cards import list_models
+from nlrn.web.order import FACTORS
 
 if TYPE_CHECKING:
     from nlrn.network import NLRN
 
-_SMALL = 200_000  # parameters
+_QUICK = 40_000
+"""Filters squared times steps, for each pixel: what takes no more is quick."""
 _GOOD = {"denoise-photo": "For photographs: the coarse grain and the colour blotches of cameras, also saved as JPEG."}
 
 
@@ -25,7 +27,7 @@ def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:
         parameters = sum(p.numel() for p in network.parameters())
         models.append(_offer(name, config, parameters, {"good_for": "Your own model."}))
     defaults = {name: {"gray": task.defaults[1], "colour": task.defaults[3]} for name, task in TASKS.items()}
-    return {"models": models, "defaults": defaults, "scales": SCALES}
+    return {"models": models, "defaults": defaults, "scales": FACTORS}
 
 
 def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, Any]) -> dict[str, Any]:
@@ -36,12 +38,16 @@ def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, A
         "task": task,
         "parameters": parameters,
         "colours": colours,
-        "good": card.get("good_for") or _GOOD.get(name) or _good_for(task, colours, parameters < _SMALL),
+        "good": card.get("good_for") or _GOOD.get(name) or _good_for(task, colours, _work(config) < _QUICK),
     }
 
 
-def _good_for(task: str, colours: str, small: bool) -> str:
+def _work(config: dict[str, Any]) -> float:
+    return float(config["steps"] * config["filters"] ** 2 / config.get("unshuffle", 1) ** 2)
+
+
+def _good_for(task: str, colours: str, quick: bool) -> str:
     if task == "sr":
-        return "For pictures that came small and clean. " + ("The quick one." if small else "Sharper, and slower.")
+        return "For pictures that came small and clean. " + ("The quick one." if quick else "Sharper, and slower.")
     kind = "For colour photographs. " if colours == "colour" else "For gray pictures: scans, microscopy, film. "
-    return kind + ("The quick one." if small else "Cleaner, and slower by far.")
+    return kind + ("The quick one." if quick else "The slower one.")
