@@ -75,7 +75,7 @@ def _squares(scene: Scene) -> npt.NDArray[np.float32]:
 
 
 def _corners(squares: npt.NDArray[np.float32]) -> Iterator[npt.NDArray[np.float32]]:
-    """What varies both down and across, at each scale: neither slopes nor straight edges are in it."""
+    """The part that varies both down and across, at each scale: neither slopes nor straight edges are in it."""
     half = np.float32(0.5)
     for _ in range(_SCALES):
         a, b, c, d = (squares[:, i::2, j::2] for i in (0, 1) for j in (0, 1))

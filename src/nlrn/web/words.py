@@ -1,4 +1,4 @@
-"""What the page says of a picture."""
+"""Sentences about a picture, as the page says them."""
 
 from nlrn.inference.choice import PHOTO
 from nlrn.web.work import NEGLIGIBLE, Page
