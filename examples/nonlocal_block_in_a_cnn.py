@@ -15,7 +15,10 @@ import torch
 from torch import nn
 
 from nlrn import NonLocalBlock
-from nlrn.training.data import Patches, hold_out, noisy_batch, read_images, validation_sets
+from nlrn.config import Config
+from nlrn.pixels.degradations.white import White
+from nlrn.pixels.patches import Patches
+from nlrn.training.data import hold_out, read_images, validation
 
 SIGMA = 25
 
@@ -33,11 +36,11 @@ def plain_cnn(filters: int = 32, window: int | None = None) -> nn.Sequential:
 def psnr_after_training(network: nn.Module, images: list[np.ndarray], iterations: int) -> float:
     """Train on all but three of the images; the PSNR in dB on those three."""
     training, aside = hold_out(images, 3)
-    patches = Patches(training)
+    patches, noise = Patches(training), White(Config(), (SIGMA, SIGMA))
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, iterations)
     for i in range(iterations):
-        batch = noisy_batch(patches, 16, 32, (SIGMA, SIGMA), torch.Generator().manual_seed(i))
+        batch = noise.batch(patches, 16, 32, i, torch.Generator().manual_seed(i))
         loss = (batch.degraded - network(batch.degraded) - batch.clean).square().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -45,7 +48,7 @@ def psnr_after_training(network: nn.Module, images: list[np.ndarray], iterations
         schedule.step()
     network.eval()
     with torch.inference_mode():
-        test = validation_sets(aside, "denoise", (SIGMA,), torch.device("cpu"))[SIGMA]
+        test = validation(noise, aside, torch.device("cpu"))[SIGMA]
         error = (test.degraded - network(test.degraded) - test.clean).square().mean((1, 2, 3))
     return float((-10 * error.log10()).mean())
 
@@ -77,7 +80,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--iterations", type=int, default=500)
     options = parser.parse_args()
-    images = read_images([options.folder], 1) if options.folder else sample_images()
+    images = read_images([options.folder], "gray") if options.folder else sample_images()
     without, with_block = compare(images, options.iterations)
     print(f"PSNR at sigma {SIGMA} on held-out images after {options.iterations} iterations:")
     print(f"  plain CNN               {without:.2f} dB")

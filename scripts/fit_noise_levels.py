@@ -20,7 +20,8 @@ from nlrn.pixels.degradations.photograph import photographs
 from nlrn.pixels.degradations.softness import enlarge_middle
 from nlrn.pixels.noise_features import noise_features
 from nlrn.pixels.opponent import levels_of, to_opponent
-from nlrn.training.data import Patches, read_images
+from nlrn.pixels.patches import Patches
+from nlrn.training.data import read_images
 
 SIDE = 256
 FLOOR = 0.5
@@ -98,7 +99,7 @@ def sample(patches: Patches, number: int) -> tuple[np.ndarray, np.ndarray] | Non
 
 
 def make(folders: list[Path], out: Path, count: int, seed: int) -> None:
-    patches = Patches(read_images(folders, 3))
+    patches = Patches(read_images(folders, "rgb"))
     made = [s for i in range(count) if (s := sample(patches, seed * 1_000_000 + i))]
     np.savez(out, features=np.stack([f for f, _ in made]), wanted=np.stack([w for _, w in made]))
 

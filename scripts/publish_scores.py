@@ -99,7 +99,7 @@ def main() -> None:
         ours = [report for report in reports if report["model"] == name]
         if not ours:
             continue  # scored otherwise: photographs have no standard set
-        level = "scale" if card["config"]["task"] == "sr" else "sigma"
+        level = TASKS[card["config"]["task"]].level
         card["scores"] = {r["data"]: {str(s[level]): round(s["psnr"], 2) for s in r["results"]} for r in ours}
         write_json(cards.SHIPPED / name / cards.CARD, card)
         write_whole(cards.SHIPPED / name / "README.md", model_card(name, card).encode())

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from nlrn import NLRN, models
 from nlrn.config import SCALES
-from nlrn.pixels.degrade import resize_bicubic, round_8bit
+from nlrn.pixels.degradations.bicubic import reduced
+from nlrn.pixels.degrade import resize_bicubic
 from nlrn.training.data import hold_out, read_images
 from nlrn.training.weights import take_weights
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=60, help="that are looked at")
     parser.add_argument("--held-out", type=int, default=8, help="as for the training")
     options = parser.parse_args()
-    images, _ = hold_out(read_images(options.data, 1, luma=True), options.held_out)
+    images, _ = hold_out(read_images(options.data, "luma"), options.held_out)
     chosen = np.random.default_rng(0).permutation(len(images))[: options.pictures]
     models.save(started(models.load(options.model), [images[i] for i in chosen]), options.out)
 
@@ -80,7 +81,7 @@ def pairs(pictures: list[np.ndarray], scale: int) -> Iterator[tuple[Tensor, Tens
         top, left = (picture.shape[0] - height) // 2, (picture.shape[1] - width) // 2
         middle = torch.from_numpy(picture[top : top + height, left : left + width]) / 255.0
         whole = middle.permute(2, 0, 1)[None]
-        yield round_8bit(resize_bicubic(whole, height // scale, width // scale)), whole
+        yield reduced(whole, scale), whole
 
 
 def fitted(samples: Iterator[tuple[Tensor, Tensor]], ridge: float) -> tuple[Tensor, Tensor]:

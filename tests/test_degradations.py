@@ -1,15 +1,18 @@
 """What cameras and files do to pictures is as coarse, as strong and as repeatable as it should be."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from nlrn.config import Config
 from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.grain import blurred_noise, camera_noise, even_noise
-from nlrn.pixels.degradations.photograph import photographs
+from nlrn.pixels.degradations.photograph import Photo, photographs
 from nlrn.pixels.degradations.raw import Camera, demosaiced
 from nlrn.pixels.degradations.softness import enlarge_middle
 from nlrn.pixels.opponent import levels_of, to_opponent, to_rgb
+from nlrn.pixels.patches import Patches
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -151,3 +154,17 @@ def test_photographs_are_of_8_bits_with_levels_that_are_those_of_their_noise() -
     gray = (made.clean[:, 0] - made.clean[:, 2]).abs().amax((1, 2)) < 1e-6
     assert gray.any()
     assert (255 * made.levels[gray, 1] < 1.5).all()
+
+
+def test_a_network_is_trained_on_the_luma_of_photographs_and_validated_on_the_same_ones() -> None:
+    pictures = (scene(4, 48).permute(0, 2, 3, 1) * 255).byte().numpy()
+    photo, patches = Photo(Config(noise_map=True), (5, 55)), Patches(list(np.ascontiguousarray(pictures)))
+    assert photo.sees == "rgb"
+    batch = photo.batch(patches, 32, 40, 0, generator())
+    assert batch.degraded.shape == batch.clean.shape == (32, 1, 40, 40)
+    noise = (batch.degraded - batch.clean).std((1, 2, 3))
+    assert torch.corrcoef(torch.stack([noise, batch.sigma]))[0, 1] > 0.8
+    first, again = photo.validation(patches), photo.validation(patches)
+    assert list(first) == [0, 1, 2]
+    assert all(torch.equal(first[n].degraded, again[n].degraded) for n in first)
+    assert not torch.equal(first[0].degraded, first[1].degraded)

@@ -1,6 +1,7 @@
 """The documentation names what there is."""
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,3 +46,17 @@ def test_every_command_and_option_is_on_the_page() -> None:
 def test_every_page_is_reached(page: Path) -> None:
     others = "".join(p.read_text() for p in DOCS.glob("*.md") if p != page)
     assert page.stem in ("index", "results") or page.stem in others
+
+
+def test_every_yes_of_the_expectations_names_a_test() -> None:
+    tests, found = DOCS.parent / "tests", 0
+    for line in (DOCS / "expectations.md").read_text().splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) != 4 or cells[0] in ("expected", "---"):
+            continue
+        named = re.findall(r"`(\w+)::(\w+)`", cells[3])
+        assert bool(named) == cells[2].startswith("yes"), line
+        found += len(named)
+        for file, name in named:
+            assert f"def {name}(" in (tests / f"{file}.py").read_text(), f"{file}::{name}"
+    assert found > 50

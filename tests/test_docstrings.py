@@ -1,7 +1,9 @@
 """The examples in docstrings are run, and no public name is without one."""
 
+import ast
 import doctest
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +42,15 @@ def test_a_public_name_has_an_example_that_holds(name: str) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_hold(name: str) -> None:
     assert run(doctest.DocTestFinder().find(import_module(name), name)) > 0
+
+
+def test_a_docstring_says_what_a_thing_does_and_not_what_about_it() -> None:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    begun = [
+        f"{path.name}: {said}"
+        for path in Path(nlrn.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, documented)
+        and (said := ast.get_docstring(node) or "").startswith(("What ", "How ", "Which "))
+    ]
+    assert begun == []

@@ -284,4 +284,8 @@ def test_what_can_be_written_is_known_before_the_work(tmp_path: Path) -> None:
             images.write(tmp_path / name, pixels)
         assert str(before.value) == str(at_the_end.value)
     images.check_writable(tmp_path / "x.png", [images.Picture(deep)])
+    wide = [images.Picture(np.zeros((2, 9000), np.uint8))]
+    images.check_writable(tmp_path / "x.webp", wide)
+    with pytest.raises(images.ImageFileError, match="at most 16383"):
+        images.check_writable(tmp_path / "x.webp", wide, lambda height, width: (2 * height, 2 * width))
     assert not re.search("x", " ".join(path.name for path in tmp_path.iterdir()))

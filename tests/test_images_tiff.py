@@ -227,6 +227,23 @@ def test_sizes_in_descriptions_follow_an_enlargement(tmp_path: Path, times: int,
                 assert json.loads(page.description)["shape"] == list(expected.shape)
 
 
+def test_microns_follow_an_enlargement_that_is_no_multiple(tmp_path: Path) -> None:
+    told = {"axes": "ZYX", "PhysicalSizeX": 0.1, "PhysicalSizeY": 0.2}
+    tifffile.imwrite(tmp_path / "x.ome.tif", noise((2, 24, 40), "uint16"), photometric="minisblack", metadata=told)
+    tifffile.imwrite(tmp_path / "ij.tif", noise((2, 24, 40), "uint16"), imagej=True, resolution=(10.0, 5.0))
+    for name in ("x.ome.tif", "ij.tif"):
+        pages = images.read_pages(tmp_path / name)
+        large = [images.Picture(np.zeros((36, 50), np.uint16), page.metadata) for page in pages]
+        images.write_pages(tmp_path / f"new-{name}", large)
+    with tifffile.TiffFile(tmp_path / "new-x.ome.tif") as file:
+        assert file.series[0].shape == (2, 36, 50)
+        assert 'PhysicalSizeX="0.08"' in (file.ome_metadata or "")
+        assert f'PhysicalSizeY="{0.2 / 1.5:.12g}"' in (file.ome_metadata or "")
+    with tifffile.TiffFile(tmp_path / "new-ij.tif") as file:
+        across, down = (file.pages.first.tags[name].value for name in ("XResolution", "YResolution"))
+        assert (across[0] / across[1], down[0] / down[1]) == (12.5, 7.5)
+
+
 @pytest.mark.parametrize(
     ("shape", "options"),
     [
@@ -332,6 +349,9 @@ def test_a_print_is_as_large_as_before_or_the_dots_are_kept(tmp_path: Path, suff
     images.write(tmp_path / f"y{suffix}", pixels.repeat(3, 0).repeat(3, 1), picture, keep_dpi=keep)
     found = images.read(tmp_path / f"y{suffix}").metadata.dpi
     assert found == pytest.approx((300, 150) if keep else (900, 450), abs=0.1)
+    images.write(tmp_path / f"w{suffix}", np.zeros((11, 13, 3), np.uint8), picture, keep_dpi=keep)  # 1.4 times
+    found = images.read(tmp_path / f"w{suffix}").metadata.dpi
+    assert found == pytest.approx((300, 150) if keep else (300 * 13 / 9, 150 * 11 / 8), abs=0.5)
     images.write(tmp_path / f"z{suffix}", pixels[:5, :5], picture)  # a part that was cut out
     assert images.read(tmp_path / f"z{suffix}").metadata.dpi == pytest.approx((300, 150), abs=0.1)
 

@@ -121,6 +121,8 @@ def test_napari_layers(noisy: tuple[np.ndarray, np.ndarray], dtype: type, sigma:
 def test_napari_colours_and_what_is_no_image(noisy: tuple[np.ndarray, np.ndarray]) -> None:
     layer = np.dstack([noisy[1]] * 3)
     assert napari.denoise(layer, 0.1).shape == layer.shape
+    foreign = (layer[..., 0] * 1000).clip(0).astype(">u2")
+    assert napari.denoise(foreign, 100.0).dtype == foreign.dtype
     assert np.array_equal(napari.denoise(np.full((30, 30), 7)), np.full((30, 30), 7))
     with pytest.raises(ValueError, match="two axes"):
         napari.denoise(np.zeros(9))

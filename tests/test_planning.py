@@ -53,6 +53,10 @@ def test_a_picture_named_twice_is_done_once(here: Path, again: str) -> None:
     assert len(made) == len(set(made))
 
 
+def test_a_picture_named_twice_goes_to_one_name(here: Path) -> None:
+    assert names(["in/a.png", "./in/a.png", "in/../in/a.png"], "clean.png") == ["clean.png"]
+
+
 @pytest.mark.parametrize(
     ("existing", "first", "again"),
     [

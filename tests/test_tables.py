@@ -59,18 +59,23 @@ def test_what_is_known_of_the_same_weights_is_not_measured_again(
 ) -> None:
     file = sets / "all.json"
     command = ["evaluate", "--all", "--data", str(sets), "--precision", "fp32", "--json", str(file)]
-    denoise = tables.evaluate_denoise
+    evaluate = tables.evaluate
 
-    def stopped(network, *args, **kwargs):
-        raise KeyboardInterrupt
+    def stop_at(task: str) -> None:
+        def stopped(network, *args, **kwargs):
+            if network.config.task == task:
+                raise KeyboardInterrupt
+            return evaluate(network, *args, **kwargs)
 
-    monkeypatch.setattr(tables, "evaluate_sr", stopped)
+        monkeypatch.setattr(tables, "evaluate", stopped)
+
+    stop_at("sr")
     assert main([*command, "--resume"]) == 130  # there is nothing yet to go on with
     half = json.loads(file.read_text())["reports"]
     assert {r["data"] for r in half} == {"Set12", "CBSD68"}
     monkeypatch.undo()
     monkeypatch.setattr(tables, "_SIDE", 32)
-    monkeypatch.setattr(tables, "evaluate_denoise", stopped)
+    stop_at("denoise")
     assert main([*command, "--resume"]) == 0
     whole = json.loads(file.read_text())["reports"]
     assert [r for r in whole if r["task"] == "denoise"] == half
@@ -79,7 +84,7 @@ def test_what_is_known_of_the_same_weights_is_not_measured_again(
     # other weights of the same name, or another precision, are something else
     for change in ({"weights": "0"}, {"precision": "bfloat16"}):
         old = [tables.from_json(r | change) for r in half if r["data"] == "Set12"]
-        monkeypatch.setattr(tables, "evaluate_denoise", denoise)
+        monkeypatch.setattr(tables, "evaluate", evaluate)
         again = tables.evaluate_all(sets, only=[old[0].model], precision="fp32", earlier=old).reports
         assert [r.results[0].psnr for r in again] == [old[0].results[0].psnr]
         assert again[0] not in old

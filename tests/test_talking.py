@@ -125,14 +125,15 @@ def test_models_and_info_as_json(capsys) -> None:
     assert json.loads(capsys.readouterr().out)["devices"]["cpu"] in ("fp32", "bf16")
 
 
-def test_quiet_says_only_what_went_wrong(folder: Path, capsys) -> None:
+def test_quiet_says_only_what_went_wrong_and_warns(folder: Path, capsys) -> None:
     assert main(["denoise", "in", "-o", "out", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     (folder / "in" / "bad.png").write_bytes(b"")
     assert main(["denoise", "in", "-o", "out", "--quiet"]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert "bad.png is empty" in said[0]
+    warned, said = capsys.readouterr().err.splitlines()
+    assert "out/a.png" in warned
+    assert "will be overwritten" in warned
+    assert "bad.png is empty" in said
 
 
 def test_verbose_shows_where_an_error_comes_from(folder: Path, capsys) -> None:

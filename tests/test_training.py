@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,19 +18,17 @@ from PIL import Image
 
 from nlrn import models
 from nlrn.config import Config
+from nlrn.errors import UserError
+from nlrn.images import write
 from nlrn.models import cards
 from nlrn.network import NLRN
+from nlrn.pixels.degradations import DEGRADATIONS
+from nlrn.pixels.degradations.bicubic import Enlarged, Reduced
+from nlrn.pixels.degradations.record import Batch, Degradation
+from nlrn.pixels.degradations.white import White
 from nlrn.pixels.degrade import resize_bicubic, round_8bit
-from nlrn.training.data import (
-    Batch,
-    Patches,
-    hold_out,
-    low_resolution_batch,
-    noisy_batch,
-    read_images,
-    reduced_batch,
-    smaller_copies,
-)
+from nlrn.pixels.patches import Patches
+from nlrn.training.data import hold_out, read_images, smaller_copies
 from nlrn.training.loop import train
 from nlrn.training.loss import error_of
 from nlrn.training.optimizer import orthogonal
@@ -38,6 +37,7 @@ from nlrn.training.settings import LOSSES, Schedule, Settings
 from nlrn.training.weights import take_weights
 
 TINY = Config(steps=3, filters=8, embedding=4, window=5, every=2, noise_map=True)
+SR = replace(TINY, task="sr", noise_map=False)
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
@@ -82,7 +82,7 @@ def test_resumed_is_the_same_as_straight(photos: Path, tmp_path: Path) -> None:
 
 
 def test_what_it_leaves_is_a_model(photos: Path, tmp_path: Path) -> None:
-    best, finished = train(TINY, tiny(photos, tmp_path / "out"))
+    best, finished, *_ = train(TINY, tiny(photos, tmp_path / "out"))
     assert finished
     network = models.load(tmp_path / "out")
     assert network.config == TINY
@@ -177,17 +177,24 @@ def command(photos: Path, out: Path, *more: str) -> list[str]:
     return [sys.executable, *f"{start} {network}".split(), *more]
 
 
-def test_a_request_to_stop_leaves_a_checkpoint(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_request_to_stop_leaves_a_checkpoint(photos: Path, tmp_path: Path, name: str, code: int) -> None:
     out = tmp_path / "out"
     endless = command(photos, out, "--iterations", "100000")
-    process = subprocess.Popen(endless, stderr=subprocess.DEVNULL, env=ONE_THREAD)
+    # tests that a shell runs in the background inherit a Ctrl-C that is ignored
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(endless, stderr=subprocess.PIPE, text=True, env=ONE_THREAD, preexec_fn=heeding)
     deadline = time.monotonic() + 120
     while not (out / "metrics.jsonl").exists() or not losses(out):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
-    assert torch.load(out / "checkpoint.pt", weights_only=True)["iteration"] >= 20
+    process.send_signal(getattr(signal, name))
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == code, said
+    saved = torch.load(out / "checkpoint.pt", weights_only=True)["iteration"]
+    assert saved >= 20
+    assert f"iteration {saved} of 100000 is saved in {out}" in said.splitlines()[-1]
+    assert (out / "model.safetensors").is_file()
 
 
 @pytest.mark.slow
@@ -226,7 +233,7 @@ def test_patches_are_pieces_of_the_images_in_all_eight_positions() -> None:
 
 def test_noise_has_the_level_it_says() -> None:
     patches = Patches([np.full((64, 64, 1), 128, np.uint8)])
-    batch = noisy_batch(patches, 8, 64, (10, 50), torch.Generator().manual_seed(0))
+    batch = White(TINY, (10, 50)).batch(patches, 8, 64, 0, torch.Generator().manual_seed(0))
     measured = (batch.degraded - batch.clean).std((1, 2, 3))
     torch.testing.assert_close(measured, batch.sigma, rtol=0.05, atol=0)
     assert batch.sigma.min() >= 10 / 255
@@ -236,7 +243,7 @@ def test_noise_has_the_level_it_says() -> None:
 def test_reduced_patches_are_cut_from_reduced_images() -> None:
     generator = torch.Generator().manual_seed(0)
     smooth = np.add.outer(np.arange(96), np.arange(96)).astype(np.uint8)[..., None]
-    batch = reduced_batch(Patches([smooth]), 6, 24, (2, 3, 4), generator)
+    batch = Enlarged(SR, (2, 3, 4)).batch(Patches([smooth]), 6, 24, 0, generator)
     assert batch.degraded.shape == batch.clean.shape == (6, 1, 24, 24)
     # a ramp survives reduction: only the 8-bit rounding is left, and no border effect reaches the patch
     assert (batch.degraded - batch.clean).abs().max() < 1.1 / 255
@@ -247,7 +254,8 @@ def test_patches_begin_where_a_pixel_of_the_reduced_image_does(scale: int) -> No
     quarter = np.random.default_rng(0).integers(0, 256, (24, 24))
     half = np.concatenate([quarter + quarter.T, (quarter + quarter.T)[::-1]]) // 2
     same_from_all_sides = np.concatenate([half, half[:, ::-1]], 1).astype(np.uint8)[..., None]
-    batch = reduced_batch(Patches([same_from_all_sides]), 3, 20, (scale,), torch.Generator().manual_seed(0))
+    patches = Patches([same_from_all_sides])
+    batch = Enlarged(SR, (scale,)).batch(patches, 3, 20, 0, torch.Generator().manual_seed(0))
     whole = torch.from_numpy(same_from_all_sides[..., 0]).float().view(1, 1, 48, 48) / 255
     small = round_8bit(resize_bicubic(whole, 48 // scale, 48 // scale))
     expected = resize_bicubic(small, 48, 48)[..., 12:32, 12:32]
@@ -258,7 +266,7 @@ def test_patches_begin_where_a_pixel_of_the_reduced_image_does(scale: int) -> No
 def test_a_patch_at_low_resolution_is_one_of_the_reduced_image(scale: int) -> None:
     whole = np.random.default_rng(0).integers(0, 256, (16 * scale, 16 * scale), np.uint8)[..., None]
     generator = torch.Generator().manual_seed(0)
-    batch = low_resolution_batch(Patches([whole]), 8, 12, scale, generator)
+    batch = Reduced(SR, (scale,)).batch(Patches([whole]), 8, 12, 0, generator)
     assert batch.degraded.shape == (8, 1, 12, 12)
     assert batch.clean.shape == (8, 1, 12 * scale, 12 * scale)
     assert batch.scale == scale
@@ -305,7 +313,7 @@ def test_the_loss_is_the_error_it_is_named_for(name: str) -> None:
 
 @pytest.mark.parametrize("post_upsampling", [False, True])
 def test_super_resolution_is_trained_in_both_forms(photos: Path, tmp_path: Path, post_upsampling: bool) -> None:
-    config = replace(TINY, task="sr", noise_map=False, post_upsampling=post_upsampling)
+    config = replace(SR, post_upsampling=post_upsampling)
     out = tmp_path / "out"
     assert train(config, tiny(photos, out, patch=12)).finished
     assert models.load(out).config == config
@@ -320,20 +328,63 @@ def test_validation_images_are_not_trained_on() -> None:
     assert not {int(i[0, 0, 0]) for i in training} & {int(i[0, 0, 0]) for i in aside}
 
 
+class Inverted(Degradation):
+    """Negatives, which a network can learn to turn back."""
+
+    def batch(self, patches: Patches, count: int, side: int, turn: int, generator: torch.Generator) -> Batch:
+        clean = patches.cut(count, side, generator)
+        return Batch(1 - clean, clean, torch.zeros(count), torch.ones(count))
+
+
+def test_a_new_degradation_is_one_small_class_and_its_name(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DEGRADATIONS["denoise"], "inverted", f"{__name__}:Inverted")
+    settings = tiny(photos, tmp_path / "out", noise="inverted", iterations=100, validate=50, rate=2e-2)
+    assert train(TINY, settings).finished
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert len([line for line in lines if "psnr_2" in line]) == 2
+    assert losses(tmp_path / "out")[-1] < 0.3 * losses(tmp_path / "out")[0]
+
+
+def test_a_degradation_is_one_of_the_task_and_for_a_network_that_fits(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"noise must be one of .*'white', 'photo', 'bicubic'"):
+        tiny(photos, tmp_path, noise="pink")
+    with pytest.raises(ValueError, match="'photo' is no degradation for 'sr'; there is bicubic"):
+        train(SR, tiny(photos, tmp_path / "out", noise="photo"))
+    with pytest.raises(ValueError, match="with a noise map"):
+        train(replace(TINY, noise_map=False), tiny(photos, tmp_path / "out", noise="photo"))
+    usual, named = (tiny(photos, tmp_path, noise=name).degradation(SR) for name in ("white", "bicubic"))
+    assert usual == named
+
+
 def test_images_are_read_as_the_network_needs_them(photos: Path) -> None:
-    assert read_images([photos], 1)[0].shape == (96, 120, 1)
-    assert read_images([photos], 3)[0].shape == (96, 120, 3)
-    luma = read_images([photos], 1, luma=True)[0]
+    assert read_images([photos], "gray")[0].shape == (96, 120, 1)
+    assert read_images([photos], "rgb")[0].shape == (96, 120, 3)
+    luma = read_images([photos], "luma")[0]
     assert luma.min() >= 16
     assert luma.max() <= 235
     with pytest.raises(ValueError, match="no images"):
-        read_images([photos / "none"], 1)
-    assert len(read_images([photos], 1, smallest=96)) == len(read_images([photos], 1))
+        read_images([photos / "none"], "gray")
+    assert len(read_images([photos], "gray", smallest=96)) == len(read_images([photos], "gray"))
     with pytest.raises(ValueError, match=r"\.png: 120 x 96 pixels are too few"):
-        read_images([photos], 1, smallest=97)
+        read_images([photos], "gray", smallest=97)
     (photos / "broken.png").write_bytes(b"not a picture")
-    with pytest.raises(ValueError, match=r"broken\.png"):
-        read_images([photos], 1)
+    with pytest.raises(UserError, match=r"broken\.png"):
+        read_images([photos], "gray")
+
+
+def test_training_reads_all_that_the_command_reads(tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (12, 14, 3), np.uint16)
+    write(tmp_path / "a.tif", deep)
+    write(tmp_path / "b.pgm", deep[..., 0])
+    Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "c.png")
+    colour, gray, plain = read_images([tmp_path], "rgb")
+    assert (colour == np.rint(deep / 257)).all()
+    assert (gray == colour[..., :1]).all()
+    with Image.open(tmp_path / "c.png") as file:
+        assert (plain == np.array(file)).all()
+        assert (read_images([tmp_path], "gray")[2][..., 0] == np.array(file.convert("L"))).all()
 
 
 def test_the_schedule_rises_grows_and_falls() -> None:

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from nlrn.config import Config
+from nlrn.pixels.degradations.record import Batch
 from nlrn.training import loop
 from nlrn.training.course import Course
-from nlrn.training.data import Batch
 from nlrn.training.settings import Settings
 
 TINY = Config(steps=2, filters=8, embedding=4, window=3, noise_map=True)
@@ -86,10 +86,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[d
     for i in range(4):
         picture = np.random.default_rng(i).integers(0, 256, (12, 12), np.uint8).repeat(4, 0).repeat(4, 1)
         Image.fromarray(picture).save(photos / f"{i}.png")
-    whole = loop._batch
+    whole = loop.share
 
     def trained(fault: Fault, **changes: object) -> list[dict[str, float]]:
-        monkeypatch.setattr(loop, "_batch", lambda *given: fault(given[4], whole(*given)))
+        monkeypatch.setattr(loop, "share", lambda *given: fault(given[4], whole(*given)))
         settings = Settings(
             data=(photos,), out=tmp_path / "out", iterations=400, batch=2, patch=8, validate=1000, held_out=1,
             device="cpu", precision="fp32", rate=1e-3, warmup=1,

@@ -96,7 +96,7 @@ def test_a_piece_is_as_good_as_the_same_part_of_the_whole(tmp_path: Path, models
     images.write(tmp_path / "a.png", noisy(70, 80, 3, "uint8"))
     page = opened(tmp_path / "a.png").pages[0]
     pieces = Pieces(models)
-    for order, factor in ((Order("denoise", sigma=15), 1), (Order("sr", scale=2), 2)):
+    for order, factor in ((Order("denoise", sigma=15), 1), (Order("sr", scale=2), 2), (Order("sr", scale=8), 8)):
         whole = work.restore(page, order, models)
         piece = pieces.restore(page, (24, 20, 32, 30), order)
         part = whole[20 * factor : 50 * factor, 24 * factor : 56 * factor]
@@ -294,7 +294,8 @@ def test_a_large_picture_is_shown_reduced_with_all_of_its_pixels(size: tuple[int
 
 def test_orders_that_make_no_sense_are_refused() -> None:
     assert order_of({"task": "denoise", "sigma": 5}) == Order("denoise", sigma=5.0)
-    assert order_of({"task": "sr", "sigma": 5, "strength": 0.5, "scale": 3}) == Order("sr", scale=3)
+    for scale in (3, 8):
+        assert order_of({"task": "sr", "sigma": 5, "strength": 0.5, "scale": scale}) == Order("sr", scale=scale)
     for wrong in (
         None,
         [],

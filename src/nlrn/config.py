@@ -27,6 +27,10 @@ class Task:
     """How a level is shown; ``{}`` is the number."""
     levels: tuple[int, ...]
     """The levels that the literature reports."""
+    enlarges: bool
+    """Whether its levels are factors by which results are larger."""
+    gray: str
+    """What a network of one channel sees of colours: "gray", luma in full range, or "luma", Y in studio range."""
     defaults: Mapping[int, str]
     """The model that serves where none is named, for images of 1 (gray) and 3 (colour) channels."""
 
@@ -39,6 +43,8 @@ DENOISE = Task(
     level="sigma",
     unit="sigma {}",
     levels=(15, 25, 50),
+    enlarges=False,
+    gray="gray",
     defaults=MappingProxyType({1: "denoise-gray", 3: "denoise-color-lite"}),
 )
 SUPER_RESOLUTION = Task(
@@ -49,6 +55,8 @@ SUPER_RESOLUTION = Task(
     level="scale",
     unit="x{}",
     levels=(2, 3, 4),
+    enlarges=True,
+    gray="luma",
     defaults=MappingProxyType({1: "sr-lite", 3: "sr-lite"}),
 )
 TASKS = MappingProxyType({task.name: task for task in (DENOISE, SUPER_RESOLUTION)})
@@ -139,9 +147,13 @@ class Config:
         """The steps that hold a non-local block, counted from 0."""
         return range(0, self.steps, self.every) if self.every else range(0)
 
+    @property
+    def sees(self) -> str:
+        """The part of an image that it is given: "rgb", or what its task takes of the colours."""
+        return "rgb" if self.channels == 3 else TASKS[self.task].gray
+
     def factor(self, scale: int) -> int:
-        """How many times as large as what the network is given its result is, where an image is enlarged ``scale``
-        times in all."""
+        """The factor from what the network is given to what it makes, where an image is enlarged ``scale`` times."""
         return scale if self.post_upsampling else 1
 
     def to_tensor(self) -> "Tensor":

@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """What was asked for makes no sense; the message says why and what to do."""
+    """A request that makes no sense; the message says why and what to do."""
 
 
 class ModelError(UserError):

@@ -41,4 +41,5 @@ def denoise(image: "napari.types.ImageData", sigma: float = 0.0) -> "napari.type
         _denoise(plane, sigma or None, channel_axis=-1 if colour else None, data_range=Range(low, high, own=True))
         for plane in planes
     ]
-    return np.stack(done).reshape(layer.shape)
+    # stacking takes the byte order of this machine
+    return np.stack(done).reshape(layer.shape).astype(layer.dtype, copy=False)

@@ -8,6 +8,7 @@ All steps share one set of convolutions; each step has batch norms of its own.
 """
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import NamedTuple, cast
 
 import torch
@@ -32,7 +33,7 @@ class NonLocalBlock(nn.Module):
         similarity: one of SIMILARITIES.
 
     Raises:
-        ValueError: an unknown similarity, or a window that is even or not positive.
+        ValueError: an unknown similarity, a window that is even, or a number that is not whole and positive.
 
     >>> block = NonLocalBlock(16, window=7)
     >>> features = torch.rand(1, 16, 20, 30)
@@ -50,9 +51,13 @@ class NonLocalBlock(nn.Module):
         super().__init__()
         if similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {similarity!r}")
+        for name, number in (("channels", channels), ("embedding", embedding), ("window", window)):
+            left_out = name == "embedding" and number is None
+            if not left_out and (not isinstance(number, Integral) or number < 1):
+                raise ValueError(f"{name} must be a whole number above 0, not {number!r}")
         check_window(window)
-        self.window, self.similarity = window, similarity
         embedding = embedding or max(1, channels // 2)
+        self.window, self.similarity = window, similarity
         if "embedded" in similarity:
             self.theta = nn.Conv2d(channels, embedding, 1)
         if similarity in ("embedded-gaussian", "embedded-dot"):
@@ -110,7 +115,7 @@ class Norms(nn.Module):
 
 
 class State(NamedTuple):
-    """What one step hands to the next."""
+    """The state between two steps."""
 
     features: Tensor
     carried: Carried | None
@@ -176,9 +181,13 @@ class NLRN(nn.Module):
             ``post_upsampling``.
 
         Raises:
-            ValueError: x has the wrong number of channels, sigma is missing, or scale is, or is none of SCALES.
+            ValueError: x is no tensor of floating point or has the wrong number of channels, sigma is missing, or
+                scale is, or is none of SCALES.
         """
-        if x.dim() != 4 or x.shape[1] != self.config.channels:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            kind = f"{x.dtype}" if isinstance(x, Tensor) else f"of type {type(x).__name__}"
+            raise ValueError(f"the network takes a tensor of floating point with values in [0, 1], not one {kind}")
+        if x.dim() != 4 or x.shape[1] != self.config.channels or 0 in x.shape[2:]:
             raise ValueError(f"the network takes [B, {self.config.channels}, H, W], not {list(x.shape)}")
         y = self.head(self.head_norm(self.seen(x, sigma)))
         state = State(y, None)
@@ -213,7 +222,7 @@ class NLRN(nn.Module):
         return State(features + y, carried)
 
     def seen(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
-        """What the head sees: the image, unshuffled, and the noise level as one more channel where there is one."""
+        """The input of the head: the image, unshuffled, and the noise level as a channel where there is one."""
         side = self.config.unshuffle
         if side > 1:
             H, W = x.shape[2:]
@@ -222,6 +231,8 @@ class NLRN(nn.Module):
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
+        if isinstance(sigma, str):
+            raise ValueError(f"sigma is a number, or one for each image, not {sigma!r}")
         level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
         if level.numel() not in (1, x.shape[0]):
             raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")

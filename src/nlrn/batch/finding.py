@@ -12,7 +12,7 @@ _JUNK = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "los
 
 @dataclass
 class Found:
-    """What is below a folder."""
+    """The files below a folder."""
 
     images: list[Path] = field(default_factory=list)
     passed_over: list[tuple[Path, str]] = field(default_factory=list)

@@ -22,7 +22,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job."""
+    """The result of a job."""
 
     job: Job
     reason: str | None

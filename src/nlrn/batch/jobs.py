@@ -1,4 +1,4 @@
-"""Which image files there are, and where their restored forms go."""
+"""Plans the work on image files: which there are, and where their restored forms go."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ _log = logging.getLogger("nlrn")
 
 @dataclass
 class Plan:
-    """What there is to do, and what is not done."""
+    """The jobs to do, and what is not done."""
 
     jobs: list[Job] = field(default_factory=list)
     passed_over: list[Done] = field(default_factory=list)
@@ -49,6 +49,7 @@ def plan(inputs: Sequence[Path], out: Path | None, naming: Naming, *, folder: bo
     """
     naming.check(out)
     naming = replace(naming, format=_ending(naming.format)[1:] or None)
+    inputs = list({_entry(given): given for given in reversed(inputs)}.values())[::-1]
     if STDIN in inputs and len(inputs) > 1:
         raise UsageError("- stands for the one picture that comes through standard input: give no other with it")
     if len(inputs) == 1 and not os.path.isdir(inputs[0]):
@@ -72,8 +73,7 @@ def plan(inputs: Sequence[Path], out: Path | None, naming: Naming, *, folder: bo
         else:
             sources = [given]
         for source in sources:
-            entry = os.path.join(os.path.realpath(source.parent), source.name)
-            key = os.path.realpath(source) if naming.replace else entry
+            key = os.path.realpath(source) if naming.replace else _entry(source)
             chosen.setdefault(key, (source, place / source.relative_to(root).parent, searched))
     earlier = _results(chosen, naming)
     planned.earlier = [source for key, (source, _, _) in chosen.items() if key in earlier]
@@ -94,7 +94,7 @@ def is_done(job: Job) -> bool:
 
 
 def reason_of(job: Job, error: Exception) -> str:
-    """What to tell the user about a job that failed: a sentence that names the file."""
+    """The sentence for the user about a job that failed; it names the file."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"{job.source}: not enough memory; use --device cpu or a smaller image"
     if isinstance(error, OSError) and error.strerror:
@@ -109,11 +109,16 @@ def reason_of(job: Job, error: Exception) -> str:
 
 
 def outcome_of(job: Job, made: Restored | Exception) -> Done:
-    """What became of a job, from what was made of it or what went wrong."""
+    """The record of a job that is over, from what was made of it or what went wrong."""
     if isinstance(made, Exception):
         _log.debug("%s", job.source, exc_info=made)
         return Done(job, reason_of(job, made), 0)
     return Done(job, None, made.pixels, level=made.level, model=made.model, seconds=made.seconds)
+
+
+def _entry(path: Path) -> str:
+    """One name for all ways to write it; a link is another than what it leads to."""
+    return os.path.join(os.path.realpath(path.parent), path.name)
 
 
 def _whole_name(source: Path, out: Path | None, naming: Naming, folder: bool) -> Job | None:

@@ -1,4 +1,4 @@
-"""What outputs are called and which inputs are taken: one record, there without the libraries that read images."""
+"""The names of outputs and the choice of inputs: one record, there without the libraries that read images."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _RESULT = re.compile(f"(?:{'|'.join(re.escape(task.suffix).replace(_LEVEL, _SCAL
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """How outputs are named. Each field is a flag of ``nlrn denoise`` and ``nlrn upscale`` too."""
+    """Names outputs. Each field is a flag of ``nlrn denoise`` and ``nlrn upscale`` too."""
 
     suffix: str | None = field(default=None, metadata={"metavar": "TEXT"})
     """Put behind the name of each output; default -denoised, or as -x2 or -640w, without --output, else nothing."""

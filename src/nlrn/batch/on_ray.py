@@ -81,7 +81,7 @@ def _attempts() -> type:
 
 
 class _Worker:
-    """What runs in each of Ray's processes: the model, and one thread."""
+    """The worker in each of Ray's processes: the model, and one thread."""
 
     def __init__(self, recipe: Recipe, attempts: Any) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
@@ -106,7 +106,7 @@ class _Worker:
         try:
             if ray.get(self.attempts.begin.remote(row["number"])) > _ATTEMPTS:
                 raise MemoryError
-            made = self.restorer(read(job), lambda done, total: None)
+            made = self.restorer(read(self.recipe, job), lambda done, total: None)
             save(self.recipe, job, made.pages, self.folders)
         except Exception as error:  # one that fails never stops the others
             made = error

@@ -19,7 +19,7 @@ Entry = TypeVar("Entry")
 
 @dataclass(frozen=True)
 class Timing:
-    """How long it took."""
+    """The time it took."""
 
     seconds: float
     waited: float
@@ -118,7 +118,7 @@ def overlapped(
 
 
 class _Shelf(Generic[Entry]):
-    """What one thread has ready for the next."""
+    """The results that one thread has ready for the next."""
 
     def __init__(self) -> None:
         self.closed = False

@@ -1,4 +1,4 @@
-"""What becomes of an image file, in plain values that can be sent to another process or machine.
+"""The recipe by which image files are restored, in plain values that can be sent to another process or machine.
 
 The record is there without torch; what carries it out imports what it needs.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe(Options):
-    """How files are restored. Each field is a flag of ``nlrn denoise``, ``nlrn upscale`` or, without "task", of both.
+    """Restores files. Each field is a flag of ``nlrn denoise``, ``nlrn upscale`` or, without "task", of both.
 
     >>> Recipe("denoise", sigma=12, device="cpu").model is None
     True
@@ -143,11 +143,12 @@ def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress
     return restorer.upscale(Scene(pixels, recipe.data_range), recipe.size, progress)
 
 
-def read(job: "Job") -> "list[Picture]":
+def read(recipe: Recipe, job: "Job") -> "list[Picture]":
     """The pages of a file, once it is sure, as far as it shows before the work, that the result can be written.
 
     Raises:
         ImageFileError: it cannot be read, or its like cannot be written where it goes.
+        ValueError: the size that is asked for cannot be made of it.
     """
     from nlrn import images
     from nlrn.batch import places, streams
@@ -158,7 +159,8 @@ def read(job: "Job") -> "list[Picture]":
         pages = images.decode_pages(streams.read_stdin(), "standard input")
     else:
         pages = images.read_pages(job.source)
-    images.check_writable(streams.name_of(job, pages), pages)
+    size = recipe.size.of if recipe.task == "sr" else None
+    images.check_writable(streams.name_of(job, pages), pages, size)
     return pages
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 
 from nlrn.batch.job import Done, Job, Restored
@@ -26,7 +27,7 @@ _log = logging.getLogger("nlrn")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of all files."""
+    """The results of all files."""
 
     done: list[Done]
     failed: list[Done]
@@ -177,7 +178,7 @@ def _restore_here(recipe: Recipe, jobs: Sequence[Job], watch: Watch, results: li
 
     return overlapped(
         jobs,
-        read=read,
+        read=partial(read, recipe),
         work=lambda job, pages: restorer(pages, watch.started(job, pages)),
         write=lambda job, made: save(recipe, job, made.pages, folders),
         finished=finished,

@@ -41,7 +41,7 @@ def read_stdin() -> bytes:
 
 
 def name_of(job: "Job", pages: "Sequence[Picture]") -> Path:
-    """What the output is called where its ending decides the format; of a pipe it is the format of the input."""
+    """The output's name where its ending decides the format; of a pipe it is the format of the input."""
     if not is_stream(job.target):
         return job.target
     if job.ending:

@@ -1,1 +1,1 @@
-"""How fast it is on this machine: the correlation, whole networks, training; ratios within one run."""
+"""Measures speed on this machine: the correlation, whole networks, training; ratios within one run."""

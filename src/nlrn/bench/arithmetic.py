@@ -1,4 +1,4 @@
-"""How much a network multiplies, and how fast a device multiplies matrices: what a speed is to be held against."""
+"""Counts a network's products and times a device's products of matrices: what a speed is to be held against."""
 
 from typing import cast
 

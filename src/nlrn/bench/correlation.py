@@ -1,4 +1,4 @@
-"""How fast the confined correlation is on this machine: the forms side by side, in one run.
+"""Times the confined correlation on this machine: the forms side by side, in one run.
 
 Machines, clocks and neighbours differ from one minute to the next; what stays is the ratio of two forms measured
 together, and the fraction of the rate at which this PyTorch multiplies large matrices.

@@ -1,4 +1,4 @@
-"""How fast a whole network is on this machine, where its time goes, and the released protocol beside it."""
+"""Times a whole network on this machine, by its parts, and the released protocol beside it."""
 
 import math
 import multiprocessing
@@ -67,7 +67,7 @@ def network(
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """The facts of the machine that figures depend on."""
     return {
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""What it costs to propagate the correlation: the two forms of it side by side, step by step, in one run.
+"""Times the propagation of the correlation: the two forms of it side by side, step by step, in one run.
 
 By concatenation the queries and keys of all steps so far are multiplied anew in each step; by a map each step adds
 its logits to those that are there.

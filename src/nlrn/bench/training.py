@@ -1,4 +1,4 @@
-"""How fast training is on this machine: steps with the native correlation and with PyTorch's, in turns."""
+"""Times training on this machine: steps with the native correlation and with PyTorch's, in turns."""
 
 import math
 import os

@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as stop:
             code, how = INTERRUPTED, "interrupted"
             if isinstance(stop, Stopped):
-                code, how = STOPPED + stop.number, f"ended by {signal.Signals(stop.number).name}"
+                code = STOPPED + stop.number
+                how = "interrupted" if code == INTERRUPTED else f"ended by {signal.Signals(stop.number).name}"
             say(f"{how}; {stop if stop.args else 'what was finished is whole'}")
         except Exception as error:
             if not isinstance(error, (UserError, ValueError, OSError, FloatingPointError)):

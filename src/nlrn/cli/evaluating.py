@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from nlrn.cli.exits import DONE
 from nlrn.cli.options import add_device, path
-from nlrn.config import DENOISE, SUPER_RESOLUTION
+from nlrn.config import TASKS
 
 if TYPE_CHECKING:
     from nlrn.cli.options import Commands
@@ -24,15 +24,13 @@ def add(commands: "Commands") -> None:
     evaluate.add_argument("--markdown", type=path, metavar="FILE", help="with --all: write the tables there")
     evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
     tasks = evaluate.add_subparsers(metavar="TASK")
-    for task, flag, kind, levels in (
-        (DENOISE.name, "--sigma", float, DENOISE.levels),
-        (SUPER_RESOLUTION.name, "--scale", int, SUPER_RESOLUTION.levels),
-    ):
-        one = tasks.add_parser(task)
-        one.add_argument(flag, type=kind, nargs="+", default=list(levels))
+    for task in TASKS.values():
+        one = tasks.add_parser(task.name)
+        kind = int if task.enlarges else float
+        one.add_argument(f"--{task.level}", type=kind, nargs="+", default=list(task.levels))
         one.add_argument("--model", help="name or file; default the one that the task ships with")
         _add_common(one, "folder of clean test images", required=True)
-        one.set_defaults(command=_evaluate, task=task)
+        one.set_defaults(command=_evaluate, task=task.name)
 
 
 def _add_common(parser: argparse.ArgumentParser, data: str, *, required: bool) -> None:
@@ -84,8 +82,7 @@ def _evaluate_all(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nlrn.config import TASKS
-    from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr
+    from nlrn.evaluation.evaluate import evaluate
     from nlrn.evaluation.report import as_json, print_report
     from nlrn.files import write_json
     from nlrn.inference.device import choose_precision
@@ -93,17 +90,16 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)
-    how = {
-        "name": name,
-        "ensemble": options.ensemble,
-        "stride": options.patches,
-        "precision": choose_precision(options.precision, network.tail.weight.device),
-        "console": Console(stderr=True),
-    }
-    if options.task == "denoise":
-        report = evaluate_denoise(network, options.data, options.sigma, **how)
-    else:
-        report = evaluate_sr(network, options.data, options.scale, **how)
+    report = evaluate(
+        network,
+        options.data,
+        getattr(options, TASKS[options.task].level),
+        name=name,
+        ensemble=options.ensemble,
+        stride=options.patches,
+        precision=choose_precision(options.precision, network.tail.weight.device),
+        console=Console(stderr=True),
+    )
     print_report(report, Console())
     if options.json:
         write_json(options.json, as_json(report))

@@ -1,4 +1,4 @@
-"""What the exit codes mean."""
+"""The exit codes and their meaning."""
 
 DONE, SOME_FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 STOPPED = 128

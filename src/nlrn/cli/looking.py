@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nlrn
 from nlrn.cli.exits import DONE
 from nlrn.cli.options import path
 from nlrn.models.cards import list_models
@@ -48,10 +49,13 @@ def _scores(card: dict[str, Any]) -> str:
 
 
 def _info(options: argparse.Namespace) -> int:
-    from nlrn.cli.machine import machine, machine_lines
+    from nlrn.inference.machine import machine, machine_lines
 
     found = machine()
-    print(json.dumps(found, indent=2) if options.json else "\n".join(machine_lines(found)))
+    if options.json:
+        print(json.dumps({"nlrn": nlrn.__version__, **found}, indent=2))
+    else:
+        print(f"nlrn {nlrn.__version__}", *machine_lines(found), sep="\n")
     return DONE
 
 

@@ -50,7 +50,7 @@ def _add(commands: "Commands", task: Task, about: str) -> None:
         "--workers", type=int, metavar="N", help="processes of the engine ray; default one to a GPU or processor"
     )
     said = parser.add_mutually_exclusive_group()
-    said.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
+    said.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong, and warnings")
     said.add_argument("-v", "--verbose", action="store_true", help="say more, for reports of errors")
     parser.add_argument(
         "--json",

@@ -1,4 +1,4 @@
-"""What is said on a terminal: it may be lost without an end to the work, and names cannot give it commands."""
+"""Writes to a terminal: what is lost does not end the work, and names cannot give it commands."""
 
 import contextlib
 import io

@@ -10,10 +10,10 @@ _NAMES = ("SIGTERM", "SIGHUP")
 
 
 class Stopped(KeyboardInterrupt):
-    """The process was asked to end by this signal."""
+    """The process was asked to end by this signal; what else there is to say of it."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
+    def __init__(self, number: int, *said: str) -> None:
+        super().__init__(*said)
         self.number = number
 
 

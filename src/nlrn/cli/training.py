@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from nlrn.cli.exits import DONE
 from nlrn.cli.flags import add_flags, from_flags
 from nlrn.cli.options import add_device, path
+from nlrn.cli.stopping import Stopped
 from nlrn.config import TASKS, Config
 from nlrn.errors import UsageError, needs
 from nlrn.training.settings import Settings
@@ -37,11 +38,20 @@ def add(commands: "Commands") -> None:
 
 
 def _train(options: argparse.Namespace) -> int:
-
     with needs("train"):
         from nlrn.training.loop import train
-    outcome = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
+    try:
+        outcome = train(from_flags(Config, options, task=options.task), from_flags(Settings, options))
+    except KeyboardInterrupt as stop:
+        stop.args = (f"what {options.out} holds is whole, and the same command goes on from it",)
+        raise
     print(f"best validation PSNR {outcome.psnr:.2f} dB; weights in {options.out}")
+    if outcome.stopped_by is not None and not outcome.finished:
+        raise Stopped(
+            outcome.stopped_by,
+            f"iteration {outcome.saved} of {options.iterations} is saved in {options.out}, and the same command goes "
+            "on from it",
+        )
     return DONE
 
 

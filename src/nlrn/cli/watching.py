@@ -1,4 +1,4 @@
-"""What ``nlrn denoise`` and ``nlrn upscale`` say while they work: n of N, time left, pixels per second."""
+"""Progress of ``nlrn denoise`` and ``nlrn upscale``: n of N, time left, pixels per second."""
 
 import json
 import logging
@@ -76,7 +76,7 @@ class Lines(Watch):
         print(printable(line), file=sys.stderr)
 
     def stopped(self) -> str:
-        """What is done at an early end."""
+        """The number of files done, at an early end."""
         return (
             f"{self.done - self.failed} of {self.count} images are done and whole; --skip-existing goes on from them"
         )
@@ -127,7 +127,7 @@ class BarsToo(Lines):
 
 
 def json_line(done: Done) -> str:
-    """What became of a picture, for other programs."""
+    """A picture and its result, for other programs."""
     failed = done.reason is not None
     return json.dumps(
         {
@@ -160,9 +160,9 @@ def summary(outcome: Outcome, *, quiet: bool = False) -> list[str]:
 
 @contextmanager
 def watching(*, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Iterator[Lines]:
-    """What is said and what is logged as lines on stderr; above bars where it is a terminal."""
+    """Messages and logs as lines on stderr; above bars where it is a terminal."""
     log, level = logging.getLogger("nlrn"), logging.getLogger("nlrn").level
-    log.setLevel(logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO)
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     with _watch(quiet, as_json) as watch:
         handler = _Handler(watch)
         log.addHandler(handler)

@@ -50,7 +50,7 @@ def confined_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normaliz
     """Each pixel attends to the ``window`` x ``window`` pixels centred on it, clipped at the image border.
 
     Differentiable in q, k and v, on any device; first gradients take memory in proportion to the number of pixels,
-    tangents and further derivatives ``window``^2 times as much.
+    tangents and further derivatives ``window ** 2`` times as much.
 
     Args:
         q, k: queries and keys, [B, D, H, W]; the logit of i towards j is ``q_i . k_j``, without scaling.

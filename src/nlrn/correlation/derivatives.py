@@ -25,7 +25,7 @@ def tangent(
     window: int,
     normalize: str,
 ) -> Tensor:
-    """How the attended values [B, M, H, W] move when q, k and v move by their tangents; None: that one does not."""
+    """The tangent of the attended values [B, M, H, W] for those of q, k and v; None: that one does not move."""
     dtype, size = accumulation(q, k, v), v.shape
     with without_autocast(q.device):
         given = [_pixels(x, dtype) for x in (q, k, v)]

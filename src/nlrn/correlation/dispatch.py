@@ -1,4 +1,4 @@
-"""Which form of the correlation runs, and why.
+"""Decides which form of the correlation runs, and says why.
 
 The rule is a table, not a stopwatch: the first kernel of :data:`nlrn.correlation.kernels.KERNELS` that this machine
 can run, of the type that is multiplied. So the same machine gives the same bits every day. The order is that of

@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Kernel:
-    """What a kernel multiplies, and what it needs of the machine. Sums and the softmax are float32 in all of them."""
+    """A kernel: the numbers that it multiplies and its needs. Sums and the softmax are float32 in all of them."""
 
     dtype: torch.dtype
     """The type of q, k, v, the values and the gradients; others are converted."""

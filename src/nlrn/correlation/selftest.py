@@ -22,7 +22,7 @@ Array = NDArray[Any]
 
 
 class _Step(NamedTuple):
-    """What goes into a step of propagated attention, [B, H W, channels]."""
+    """The inputs of a step of propagated attention, [B, H W, channels]."""
 
     q: Array
     k: Array
@@ -32,7 +32,7 @@ class _Step(NamedTuple):
 
 @cache
 def failure(kernel: str) -> str | None:
-    """What is wrong with the results of a kernel that can be called here; None if nothing is. Warns of it."""
+    """The fault in the results of a kernel that can be called here, or None. Warns of it."""
     library, dtype = kernels.load(kernel), kernels.KERNELS[kernel].dtype
     name, error = max(errors(library, dtype, *_SIZES).items(), key=lambda item: item[1])
     if error <= TOLERANCES[dtype]:
@@ -83,7 +83,7 @@ def errors(
 
 
 def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[int, ...]) -> dict[str, Array]:
-    """What the library makes of the steps: by a map; of the first alone; and by a map in place."""
+    """The library's results for the steps: by a map; of the first alone; and by a map in place."""
     B, H, W, D, M, window, _ = sizes
     pairs = dtype == torch.bfloat16
 

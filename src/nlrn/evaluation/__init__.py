@@ -1,1 +1,1 @@
-"""How good a model is: the literature's protocol, metrics, reports, tables beside published results."""
+"""Measures how good a model is: the literature's protocol, metrics, reports, tables beside published results."""

@@ -15,8 +15,8 @@ Both: the result is clipped and rounded to 8 bit; PSNR and SSIM per image, then 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from nlrn.errors import ModelError
+from nlrn.config import TASKS, Config
 from nlrn.evaluation.metrics import psnr, shave, ssim
 from nlrn.evaluation.patches import restore_by_patches
 from nlrn.evaluation.published import set_name
@@ -33,9 +33,11 @@ from nlrn.images import SUFFIXES, ImageFileError, read
 from nlrn.inference.device import name_of
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.whole import restore
-from nlrn.models import fingerprint
+from nlrn.models import ModelError, fingerprint
 from nlrn.network import NLRN
-from nlrn.pixels.degrade import add_noise, noise_seed, resize_bicubic, rgb_to_y, round_8bit
+from nlrn.pixels.degradations import degradation
+from nlrn.pixels.degradations.record import AtLevels, Batch
+from nlrn.pixels.degrade import noise_seed, normal_noise, rgb_to_y, round_8bit
 
 _SMALLEST = 11  # the window of SSIM
 
@@ -45,16 +47,6 @@ _Restore = Callable[[Tensor, float | None, int | None], Tensor]
 
 class EvaluationError(ValueError):
     """The images or the model cannot be evaluated; the message is one sentence that says which and why."""
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One image, ready to be measured: what the network sees, what it is told, what it should give."""
-
-    image: Tensor
-    sigma: float | None
-    original: Tensor
-    scale: int | None
 
 
 def evaluate_denoise(
@@ -89,12 +81,15 @@ def evaluate_denoise(
         if not 0 < sigma <= 255:
             raise ValueError(f"sigma must be above 0 and at most 255 grey levels, not {sigma:g}")
 
-    def case(path: Path, sigma: float) -> _Case:
-        noisy, original = noisy_case(model.config.channels, path, sigma)
-        return _Case(noisy, sigma / 255, original, None)
-
     run = _restorer(model, ensemble, stride, precision)
-    return _evaluate("denoise", model, folder, sigmas, case, run, name, precision, console)
+    return _evaluate("denoise", model, folder, sigmas, run, name, precision, console)
+
+
+def evaluate(model: NLRN, folder: str | Path, levels: Sequence[float], **options: Any) -> Report:
+    """By the protocol of the model's task: :func:`evaluate_denoise`, or :func:`evaluate_sr`; their options too."""
+    if TASKS[model.config.task].enlarges:
+        return evaluate_sr(model, folder, [int(level) for level in levels], **options)
+    return evaluate_denoise(model, folder, levels, **options)
 
 
 def noisy_case(channels: int, path: Path, sigma: float) -> tuple[Tensor, Tensor]:
@@ -108,9 +103,8 @@ def noisy_case(channels: int, path: Path, sigma: float) -> tuple[Tensor, Tensor]
     Raises:
         EvaluationError: the image cannot be used.
     """
-    original = _gray(_read(path)) if channels == 1 else _read(path).expand(3, -1, -1)
-    _check_size(path, original, 0)
-    return add_noise(original, sigma / 255, noise_seed(path.name, sigma)), original
+    case = _case(Config(channels=channels), path, sigma)
+    return case.degraded[0], case.clean[0]
 
 
 def evaluate_sr(
@@ -139,18 +133,8 @@ def evaluate_sr(
         if scale < 2:
             raise ValueError(f"scale must be at least 2, not {scale}")
 
-    def case(path: Path, level: float) -> _Case:
-        scale = int(level)
-        original = _luma(_read(path))
-        height, width = original.shape[1] // scale, original.shape[2] // scale
-        original = original[:, : height * scale, : width * scale]
-        _check_size(path, original, scale)
-        small = round_8bit(resize_bicubic(original, height, width))
-        given = small if model.config.post_upsampling else resize_bicubic(small, height * scale, width * scale)
-        return _Case(given, None, original, scale)
-
     run = _restorer(model, ensemble, stride, precision)
-    return _evaluate("sr", model, folder, scales, case, run, name, precision, console)
+    return _evaluate("sr", model, folder, scales, run, name, precision, console)
 
 
 def _evaluate(
@@ -158,7 +142,6 @@ def _evaluate(
     model: NLRN,
     folder: str | Path,
     levels: Sequence[float],
-    case: Callable[[Path, float], _Case],
     run: _Restore,
     name: str,
     precision: torch.dtype,
@@ -175,7 +158,7 @@ def _evaluate(
             scores = []
             for path in paths:
                 progress.update(bar, description=f"{path.name} at {level:g}")
-                scores.append(_score(path, case(path, level), run))
+                scores.append(_score(path, model.config, level, run))
                 progress.advance(bar)
             results.append(Result(level, tuple(scores)))
     return Report(
@@ -190,17 +173,29 @@ def _evaluate(
     )
 
 
-def _score(path: Path, case: _Case, run: _Restore) -> ImageScore:
+def _case(config: Config, path: Path, level: float) -> Batch:
+    """A test image as the protocol degrades it for a network of that configuration: a batch of one, in float64."""
+    usual = degradation(config, (level,))
+    assert isinstance(usual, AtLevels)
+    original = _SEEN[config.sees](_read(path))
+    border = int(level) if TASKS[config.task].enlarges else 0
+    _check_size(path, original, border)
+    seed = noise_seed(path.name, level)
+    return usual.at(original[None], level, lambda shape: normal_noise(shape, seed))
+
+
+def _score(path: Path, config: Config, level: float, run: _Restore) -> ImageScore:
+    case = _case(config, path, level)
+    sigma, scale = (None, int(level)) if TASKS[config.task].enlarges else (level / 255, None)
     start = time.perf_counter()
     try:
-        restored = run(case.image[None].float(), case.sigma, case.scale)[0].double()
+        restored = run(case.degraded.float(), sigma, scale)[0].double()
     except ModelError as error:
         raise EvaluationError(f"{path}: {error}") from error
     seconds = time.perf_counter() - start
     if not restored.isfinite().all():
         raise EvaluationError(f"{path}: the model returned values that are not numbers; its weights are damaged")
-    border = case.scale or 0
-    ours, truth = (shave(image.numpy(), border) for image in (round_8bit(restored), case.original))
+    ours, truth = (shave(image.numpy(), scale or 0) for image in (round_8bit(restored), case.clean[0]))
     return ImageScore(path.name, psnr(ours, truth), ssim(ours, truth), seconds)
 
 
@@ -248,8 +243,17 @@ def _luma(image: Tensor) -> Tensor:
     return round_8bit(rgb_to_y(image)) if len(image) == 3 else image
 
 
+_SEEN: dict[str, Callable[[Tensor], Tensor]] = {
+    "rgb": lambda image: image.expand(3, -1, -1),
+    "gray": _gray,
+    "luma": _luma,
+}
+"""What a network is given of an image, as :attr:`nlrn.config.Config.sees` has it."""
+
+
 def _check_size(path: Path, image: Tensor, border: int) -> None:
-    height, width = image.shape[1:]
+    """Refuse what is too small to be scored once it is cut to a multiple of the border and that is shaved off."""
+    height, width = (side // (border or 1) * (border or 1) for side in image.shape[1:])
     needed = _SMALLEST + 2 * border
     if min(height, width) < needed:
         raise EvaluationError(f"{path}: too small to be scored; {needed} x {needed} pixels are needed")

@@ -9,7 +9,7 @@ clean picture. Better than the noisy picture says yes.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from nlrn.config import TASKS
 from nlrn.correlation import confined_attention
-from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr, noisy_case
+from nlrn.evaluation.evaluate import evaluate, noisy_case
 from nlrn.evaluation.metrics import psnr
 from nlrn.evaluation.report import Report
 from nlrn.images import SUFFIXES
@@ -82,13 +83,12 @@ def likeness(
     Raises:
         EvaluationError, ValueError: as :func:`nlrn.evaluation.evaluate.evaluate_denoise`.
     """
-    evaluate: Callable[..., Report] = evaluate_denoise if network.config.task == "denoise" else evaluate_sr
     dtype = choose_precision(precision, network.device)
     reports = {
         taken: evaluate(variant, folder, levels, name=f"{name}, {taken}", precision=dtype, console=console)
         for taken, variant in variants(network).items()
     }
-    if network.config.task != "denoise":
+    if TASKS[network.config.task].enlarges:
         return Worth(reports, {})
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     means = {}

@@ -1,4 +1,4 @@
-"""What an evaluation found: the figures, and the table beside published ones."""
+"""The report of an evaluation: its figures, and the table beside published ones."""
 
 import math
 from dataclasses import asdict, dataclass

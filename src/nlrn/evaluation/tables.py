@@ -12,7 +12,7 @@ from rich.console import Console
 
 from nlrn import models
 from nlrn.config import TASKS
-from nlrn.evaluation.evaluate import EvaluationError, evaluate_denoise, evaluate_sr
+from nlrn.evaluation.evaluate import EvaluationError, evaluate
 from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
 from nlrn.evaluation.report import Report, as_json, cell, from_json, without
 from nlrn.inference.choice import PHOTO
@@ -27,7 +27,7 @@ _SIDE = 512  # of the image whose seconds are told
 
 
 class Speed(NamedTuple):
-    """How long a model takes for a picture of 512 x 512."""
+    """The time that a model takes for a picture of 512 x 512."""
 
     method: str
     seconds: float
@@ -80,7 +80,6 @@ def evaluate_all(
             ways.append((f"{name}, x8 ensemble", {"ensemble": True}))
         if stride and not network.config.post_upsampling:
             ways.append((f"{name}, patches {stride} apart", {"stride": stride}))
-        evaluate = evaluate_denoise if network.config.task == "denoise" else evaluate_sr
         weights, levels = models.fingerprint(network), TASKS[network.config.task].levels
         # photographs have noise of another kind than the standard sets
         for folder in _sets(data, network) if name != PHOTO else ():

@@ -1,4 +1,4 @@
-"""What a network looks at: the weights of its non-local blocks at one pixel, step by step.
+"""The weights of a network's non-local blocks at one pixel, step by step.
 
 The network's own forward pass runs on the part of the image that has an influence on the pixel, once as it is and
 once with propagation switched the other way, and the queries and keys that each block hands on give the weights.
@@ -26,7 +26,7 @@ _MARGIN = 8
 
 @dataclass(frozen=True)
 class Attention:
-    """How much of each neighbour's features a pixel takes in one step."""
+    """The weights by which a pixel takes its neighbours' features in one step."""
 
     step: int
     """Which of the network's steps, counted from 1."""
@@ -58,7 +58,7 @@ class Explanation:
 def explain(
     network: NLRN, pixels: np.ndarray, x: int, y: int, *, sigma: float | None = None, scale: int = 2
 ) -> Explanation:
-    """What a network looks at when it restores one pixel.
+    """The weights at one pixel of all steps that hold a block.
 
     Args:
         network: for denoising or super-resolution, on the device where it shall run.
@@ -161,7 +161,7 @@ def _weights(network: NLRN, carried: Carried, row: int, col: int, rows: slice, c
 
 
 def _radius(network: NLRN) -> int:
-    """How far around a pixel the network has to run: its reach, as far as the working memory goes."""
+    """The radius in which the network has to run: its reach, as far as the working memory goes."""
     # float32: the definition holds about ten images of features, beside the queries and keys of all steps
     config = network.config
     side = math.isqrt(MOST // (4 * (10 * config.filters + 4 * len(config.blocks) * config.embedding)))

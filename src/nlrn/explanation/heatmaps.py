@@ -175,7 +175,7 @@ def _window(explanation: Explanation) -> tuple[slice, slice]:
 
 
 def _measured(attention: Attention) -> list[str]:
-    """How large the largest weight is, and over how many pixels the weights spread: 1 if one has all."""
+    """The largest weight, and the number of pixels over which the weights spread: 1 if one has all."""
     size = np.abs(attention.weights)
     spread = float(size.sum() ** 2 / max(float(np.square(size).sum()), 1e-30))
     largest = float(attention.weights.flat[size.argmax()])

@@ -84,7 +84,7 @@ def largest_difference(
     batch: int = 2,
     scale: int | None = None,
 ) -> float:
-    """How far an ONNX model is from the network, where white is 1: the largest absolute difference.
+    """The largest absolute difference between an ONNX model and the network, where white is 1.
 
     Args:
         network: what the model should compute.

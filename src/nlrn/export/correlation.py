@@ -113,7 +113,7 @@ def attention(g: Graph, q: str, k: str, v: str, *, depth: int, width: int, windo
 
 
 def _mask(g: Graph, rows: int, cols: int, reach: int, *, softmax: bool) -> str:
-    """What the queries of a tile [rows, cols] see of the keys around it: 0 or never for softmax, else 1 or 0."""
+    """The mask of the keys that queries of a tile [rows, cols] see: 0 or never for softmax, else 1 or 0."""
 
     def near(size: int, shape: tuple[int, ...]) -> str:
         query, key = np.arange(size)[:, None], np.arange(size + 2 * reach)
@@ -125,7 +125,7 @@ def _mask(g: Graph, rows: int, cols: int, reach: int, *, softmax: bool) -> str:
 
 
 def _neighbours(g: Graph, H: str, W: str, window: int) -> str:
-    """How many neighbours each pixel has, [1, 1, H, W]: fewer near the border."""
+    """The number of neighbours of each pixel, [1, 1, H, W]: fewer near the border."""
     reach = g.constant([window // 2])
     counts = []
     for size, axes in ((H, [0, 1, 3]), (W, [0, 1, 2])):

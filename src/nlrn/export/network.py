@@ -48,7 +48,7 @@ def model_proto(network: NLRN, scale: int | None = None) -> onnx.ModelProto:
 
 
 class _Carried(NamedTuple):
-    """What a step hands to the next: the queries and keys of all steps so far, and their channels."""
+    """The state between steps: the queries and keys of all steps so far, and their channels."""
 
     q: str
     k: str

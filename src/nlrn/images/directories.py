@@ -16,7 +16,7 @@ _LONG, _LONG8 = 4, 16
 
 @dataclass(frozen=True)
 class Layout:
-    """How numbers and directories are laid out in a file."""
+    """The layout of numbers and directories in a file."""
 
     order: Literal["<", ">"]
     """As struct has it."""
@@ -29,12 +29,12 @@ class Layout:
 
     @property
     def place(self) -> str:
-        """How an offset is packed."""
+        """The format of a packed offset."""
         return self.order + ("Q" if self.big else "I")
 
     @property
     def count(self) -> str:
-        """How the number of entries is packed."""
+        """The format of the packed number of entries."""
         return self.order + ("Q" if self.big else "H")
 
     @property

@@ -29,7 +29,7 @@ def bare(block: bytes | None) -> bytes | None:
 
 
 def orientation(block: bytes | None) -> int | None:
-    """How the picture is stored, 1 to 8; None where the block says nothing, or nothing sensible."""
+    """The orientation in which the picture is stored, 1 to 8; None where the block says nothing sensible."""
     for form, value in _first(block):
         if value.tag == ORIENTATION:
             found = number(block or b"", form, value)
@@ -79,9 +79,11 @@ def scaled(block: bytes, columns: float, rows: float) -> bytes:
     for form, value in _first(block):
         if value.tag in (_X_RESOLUTION, _Y_RESOLUTION) and (value.kind, value.amount) == (_RATIONAL, 1):
             numerator, denominator = struct.unpack_from(form.order + "II", block, value.start)
-            numerator = round(numerator * (columns if value.tag == _X_RESOLUTION else rows))
+            times = columns if value.tag == _X_RESOLUTION else rows
+            finer = 1 if times % 1 == 0 or max(numerator * times, denominator) * 1000 >= 2**32 else 1000
+            numerator = round(numerator * times * finer)
             if numerator < 2**32:
-                struct.pack_into(form.order + "II", changed, value.start, numerator, denominator)
+                struct.pack_into(form.order + "II", changed, value.start, numerator, denominator * finer)
     return bytes(changed)
 
 

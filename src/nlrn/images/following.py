@@ -1,4 +1,4 @@
-"""What a file says of its size and scale, when the picture has become another one: turned, or enlarged."""
+"""Corrects what a file says of its size and scale once the picture is another one: turned, or enlarged."""
 
 from dataclasses import replace
 from typing import Any
@@ -28,9 +28,9 @@ def turned(metadata: Metadata, height: int, width: int) -> Metadata:
 def resized(metadata: Metadata, height: int, width: int, *, keep_dpi: bool = False) -> Metadata:
     """Of the picture with this height and width that was made of the one that the metadata was read with.
 
-    Where each side is a multiple of what it was, the picture was enlarged: it is as large as before on paper, under
-    the microscope and on the map, and resolution and coordinates say so. Other changes of size, as of a part that was
-    cut out, leave them.
+    Where no side is shorter than it was, the picture was enlarged, by whatever factor: it is as large as before on
+    paper, under the microscope and on the map, and resolution and coordinates say so. A part that was cut out leaves
+    them.
 
     Args:
         keep_dpi: leave the resolution in dots per inch, so that a print becomes larger.
@@ -41,7 +41,7 @@ def resized(metadata: Metadata, height: int, width: int, *, keep_dpi: bool = Fal
     if metadata.size is None or metadata.size == (height, width):
         return changed
     rows, columns = height / metadata.size[0], width / metadata.size[1]
-    if rows < 1 or columns < 1 or rows % 1 or columns % 1:
+    if rows < 1 or columns < 1:
         rows = columns = 1.0
     if changed.exif and not keep_dpi:
         changed = replace(changed, exif=exif.scaled(changed.exif, columns, rows))

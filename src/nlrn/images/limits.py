@@ -1,4 +1,4 @@
-"""How much of a file is taken, said before anything is decoded."""
+"""Limits on what is taken of a file, checked before anything is decoded."""
 
 from nlrn.images.picture import ImageFileError
 

@@ -1,4 +1,4 @@
-"""What comes out of an image file, and what goes wrong with one."""
+"""The contents of an image file as records, and the error where something is wrong with one."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +27,7 @@ class TiffTag:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says besides its pixels."""
+    """All that a file says besides its pixels."""
 
     format: str = ""
     """The name of its format in :data:`nlrn.images.FORMATS`; empty for pixels that came from no file."""

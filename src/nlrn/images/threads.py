@@ -1,4 +1,4 @@
-"""How many threads compress an image."""
+"""The number of threads that compress an image."""
 
 import os
 

@@ -1,7 +1,7 @@
 """Writing an image file: whole or not at all, and never less than the pixels hold."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def encode_pages(
     quality: int | None = None,
     keep_dpi: bool = False,
 ) -> bytes:
-    """What :func:`write_pages` would put into a file of that name.
+    """The contents that :func:`write_pages` would give a file of that name.
 
     >>> encode_pages("x.pgm", [Picture(np.array([[65, 66]], np.uint8))])
     b'P5\\n2 1\\n255\\nAB'
@@ -109,10 +109,16 @@ def encode_pages(
         raise ImageFileError(f"{path} cannot be written as {form.name} ({reason}): write a .png file.") from error
 
 
-def check_writable(path: str | os.PathLike[str], pages: Sequence[Picture]) -> None:
+def check_writable(
+    path: str | os.PathLike[str],
+    pages: Sequence[Picture],
+    size: Callable[[int, int], tuple[int, int]] | None = None,
+) -> None:
     """Raise ImageFileError where pictures like these cannot be written to a file of that name: before the work.
 
-    Their size is not looked at, as it may still change.
+    Args:
+        path, pages: as for :func:`write_pages`.
+        size: makes the height and width of a result of those of a picture; default they stay.
 
     >>> check_writable("clean.gif", [Picture(np.zeros((2, 2), np.uint16))])
     Traceback (most recent call last):
@@ -121,6 +127,8 @@ def check_writable(path: str | os.PathLike[str], pages: Sequence[Picture]) -> No
     path = Path(path)
     for page in pages:
         form = _fitting(path, page.pixels[:1, :1], page.metadata)
+        height, width = page.pixels.shape[:2]
+        _refuse_size(path, size(height, width) if size else (height, width), form)
     _refuse_pages(path, pages, form)
 
 
@@ -160,20 +168,25 @@ def _fitting(path: Path, pixels: npt.NDArray[np.generic], metadata: Metadata) ->
         raise ImageFileError(f"{path} cannot be written: {kind} holds no alpha channel, .png does.")
     if suffix in form.gray_endings and channels == 3:
         raise ImageFileError(f"{path} cannot be written: a {suffix} file holds no colour, .ppm does.")
-    limit = form.longest_side
-    if limit is not None and max(pixels.shape[:2]) > limit:
-        raise ImageFileError(
-            f"{path} cannot be written: a side in {kind} is at most {limit} pixels, .png has no limit."
-        )
+    _refuse_size(path, pixels.shape[:2], form)
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise ImageFileError(f"{path} cannot be written: the pixels contain NaN or infinite values.")
     return form
 
 
+def _refuse_size(path: Path, size: tuple[int, ...], form: Format) -> None:
+    """Raise ImageFileError where a side is longer than the format has them."""
+    limit = form.longest_side
+    if limit is not None and max(size) > limit:
+        raise ImageFileError(
+            f"{path} cannot be written: a side in {form.name} is at most {limit} pixels, .png has no limit."
+        )
+
+
 def _metadata(
     metadata: Metadata, pixels: npt.NDArray[np.generic], form: Format, strip: bool, keep_dpi: bool
 ) -> Metadata:
-    """What goes into the file besides the pixels."""
+    """The metadata for the file."""
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     inks = (
         metadata.mode == "CMYK"

@@ -23,7 +23,7 @@ _STUB = (
 
 
 def orientation(packet: bytes | None) -> int | None:
-    """How the picture is stored, 1 to 8, where the packet says so."""
+    """The orientation in which the picture is stored, 1 to 8, where the packet says so."""
     found = _ORIENTATION.search(packet or b"")
     return int(found[2]) if found else None
 

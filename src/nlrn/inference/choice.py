@@ -1,4 +1,4 @@
-"""Which model serves a noisy image, and how strong it takes the noise to be."""
+"""Chooses the model that serves a noisy image, and how strong it takes the noise to be."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ NOTHING = Levels(0.0, 0.0)
 
 @dataclass(frozen=True)
 class Choice:
-    """What is to be done with an image."""
+    """The model, planes and levels by which an image is denoised."""
 
     model: str | None
     """The photo model, or None: the one that serves white noise."""

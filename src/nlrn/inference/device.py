@@ -1,4 +1,4 @@
-"""Which device and which precision to work in. The names are there without torch."""
+"""Chooses the device and the precision to work in. The names are there without torch."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager

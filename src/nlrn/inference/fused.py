@@ -51,7 +51,7 @@ class _Step(NamedTuple):
 
 
 class FusedNLRN:
-    """What ``network.eval()`` computes, with the weights that it has now. It keeps its buffers as long as it lives.
+    """Computes what ``network.eval()`` does, with the weights that it has now, and keeps its buffers.
 
     Args:
         network: in evaluation mode, on the device where the copy shall run.

@@ -1,4 +1,4 @@
-"""How much memory there is to work in."""
+"""Finds out how much memory there is to work in."""
 
 from pathlib import Path
 

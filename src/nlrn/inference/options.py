@@ -1,4 +1,4 @@
-"""How networks run, whatever they do: one record. It is there without torch."""
+"""The options by which networks run, whatever they do: one record. It is there without torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How networks run, whatever they do. Each field is a flag of ``nlrn denoise`` and ``nlrn upscale`` too."""
+    """Options of every network's work. Each field is a flag of ``nlrn denoise`` and ``nlrn upscale`` too."""
 
     model: Model | None = field(default=None, metadata={"metavar": "MODEL"})
     """A model that ships, by its name, or a file or folder; default the one that the task ships with."""

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ _log = logging.getLogger("nlrn")
 
 @dataclass(frozen=True)
 class Found:
-    """What was found out about an image while it was restored."""
+    """Findings about an image while it was restored."""
 
     model: str
     """The name or file of the model that served it; empty for a network that was passed in."""
@@ -114,8 +115,8 @@ class Restorer:
             ValueError: a sigma or strength that cannot be meant, or another dtype.
         """
         assert self.task is DENOISE
-        if not 0 <= strength <= 2:
-            raise ValueError(f"strength must be from 0 to 2, not {strength:g}")
+        if not isinstance(strength, Real) or not 0 <= strength <= 2:
+            raise ValueError(f"strength must be a number from 0 to 2, not {strength!r}")
         scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
         if strength == 0:
             return scene.pixels.copy()

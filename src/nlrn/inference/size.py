@@ -1,4 +1,4 @@
-"""How large an image shall become, and by which of the networks' scales it gets there. Nothing here needs torch."""
+"""The size that an image shall have, and the scale of a network that gets it there. Nothing here needs torch."""
 
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
@@ -41,8 +41,11 @@ class Size:
                 raise ValueError(f"scale, width and height are numbers, not {side!r}")
         if self.scale is not None and not 1 < self.scale <= LARGEST:
             raise ValueError(f"scale must be above 1 and at most {LARGEST}, not {self.scale:g}")
-        if any(side < 1 for side in sides):
-            raise ValueError(f"width and height must be positive, not {min(sides)}")
+        if any(side < 1 or side % 1 for side in sides):
+            raise ValueError(f"width and height are whole numbers above 0, not {', '.join(map(str, sides))}")
+        for name in ("width", "height"):
+            side = getattr(self, name)
+            object.__setattr__(self, name, None if side is None else int(side))
 
     def __str__(self) -> str:
         """As names of files tell it: x2, 640w, 480h or 640x480."""

@@ -31,7 +31,7 @@ _Tile = tuple[slice, slice]
 
 
 def reach(config: Config) -> int:
-    """How far an input pixel can be from the output pixels that it has a part in: the receptive field's radius."""
+    """The radius of the receptive field: how far a pixel can be from those that it has a part in."""
     return (
         (2 + 2 * config.steps + len(config.blocks) * (config.window // 2)) * config.unshuffle + config.unshuffle - 1
     )
@@ -39,7 +39,7 @@ def reach(config: Config) -> int:
 
 @dataclass(frozen=True)
 class Plan:
-    """How an image is restored: in which pieces, where, and what that takes."""
+    """The pieces in which an image is restored, and what that takes."""
 
     height: int
     width: int

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from nlrn.errors import ModelError
 from nlrn.models.cards import CARD, SHIPPED, TENSORS, list_models, task_of
 
 if TYPE_CHECKING:
     from nlrn.models.store import fingerprint, load, save
 
-__all__ = ["CARD", "SHIPPED", "TENSORS", "fingerprint", "list_models", "load", "save", "task_of"]
+__all__ = ["CARD", "SHIPPED", "TENSORS", "ModelError", "fingerprint", "list_models", "load", "save", "task_of"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from nlrn.models import store
 
     return getattr(store, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -20,7 +20,7 @@ def list_models() -> dict[str, dict[str, Any]]:
 
 
 def task_of(name: str) -> str:
-    """What a model that ships is for: "denoise" or "sr".
+    """The task of a model that ships: "denoise" or "sr".
 
     Raises:
         ModelError: there is no model of that name.

@@ -7,6 +7,7 @@ in the int64 tensor ``config_code``, so a bare ``.safetensors`` file can be load
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -64,6 +65,9 @@ def load(model: str | Path) -> NLRN:
 
 def _place(model: str | Path) -> Path:
     """Where the tensors of a model are."""
+    if not isinstance(model, (str, os.PathLike)) or not str(model):
+        given = "an empty name" if isinstance(model, str) else type(model).__name__
+        raise ModelError(f"a model is a name, a folder or a file, not {given}")
     path = Path(model)
     with suppress(OSError, ValueError):  # a name that no file can have
         if (SHIPPED / model / TENSORS).is_file():
@@ -81,7 +85,7 @@ def _place(model: str | Path) -> Path:
 
 
 def _hashes(card: Path) -> list[str]:
-    """What the hash of the tensors beside a card may be; empty where it says nothing of it."""
+    """The hashes that the tensors beside a card may have; empty where it says nothing of it."""
     try:
         said = json.loads(card.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

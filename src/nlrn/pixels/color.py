@@ -14,7 +14,7 @@ FILL_REACH = 4
 
 
 class Planes:
-    """How the colours of an image become the planes that a network restores.
+    """Makes of the colours of an image the planes that a network restores.
 
     Args:
         colours: 1 (gray) or 3 (RGB), what the image has.

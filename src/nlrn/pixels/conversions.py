@@ -121,6 +121,8 @@ def _from_lab(image: Image.Image) -> Image.Image:
 
 
 def _for_tensor(image: Tensor, restored: Restored) -> Tensor:
+    if image.is_nested or image.is_meta:
+        raise ValueError("a tensor must be [..., C, H, W] with numbers in it; nested and meta ones are not")
     fits = image.is_floating_point() or image.dtype in (torch.uint8, torch.uint16)
     if not fits or image.dim() < 3 or image.shape[-3] not in (1, 3) or image.layout != torch.strided:
         raise ValueError(

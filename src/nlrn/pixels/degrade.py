@@ -1,4 +1,4 @@
-"""How test and training images are degraded: noise, MATLAB's bicubic resizing, Y of BT.601, JPEG.
+"""Degrades images: noise, MATLAB's bicubic resizing, Y of BT.601, JPEG.
 
 All functions take and return floating-point tensors of images in [0, 1], channels first, on any device.
 """
@@ -6,6 +6,7 @@ All functions take and return floating-point tensors of images in [0, 1], channe
 import hashlib
 import io
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -48,9 +49,13 @@ def add_noise(image: Tensor, sigma: float, seed: int) -> Tensor:
         sigma: standard deviation in the units of the image: 25 / 255 for the usual test.
         seed: in [0, 2^32); equal seeds and shapes give equal noise. See :func:`noise_seed`.
     """
+    return image + sigma * normal_noise(image.shape, seed).to(image)
+
+
+def normal_noise(shape: Sequence[int], seed: int) -> Tensor:
+    """Standard normal noise in float64, the same for a seed for ever."""
     # RandomState: NumPy promises that its stream never changes; Generator and torch.randn promise nothing
-    noise = torch.from_numpy(np.random.RandomState(seed).standard_normal(tuple(image.shape)))
-    return image + sigma * noise.to(image)
+    return torch.from_numpy(np.random.RandomState(seed).standard_normal(tuple(shape)))
 
 
 def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
@@ -73,7 +78,7 @@ def rgb_to_y(rgb: Tensor) -> Tensor:
 
 
 def jpeg(image: Tensor, quality: int) -> Tensor:
-    """What remains of an image after JPEG compression at ``quality`` (1 to 95) of libjpeg's scale.
+    """Compress an image as JPEG at ``quality`` (1 to 95) of libjpeg's scale, and decode it.
 
     Args:
         image: [1, H, W] gray or [3, H, W] RGB in [0, 1]; clipped and rounded to 8 bit first. Colour is stored

@@ -1,4 +1,4 @@
-"""What a picture shows of its noise: how much it varies where it varies least, at five scales, in luma and chroma.
+"""Measures of a picture's noise: how much it varies where it varies least, at five scales, in luma and chroma.
 
 Each plane is taken apart by Haar wavelets, whose bands are scaled such that white noise is equally strong in all of
 them. Blocks of 32 x 32 pixels are then sorted by how much they vary: in the smoothest ones, noise is all there is,

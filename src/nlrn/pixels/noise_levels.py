@@ -1,4 +1,4 @@
-"""How strong the noise of a photograph is, in luma and in chroma apart, and whether it is white.
+"""Estimates the noise of a photograph, in luma and in chroma apart, and whether it is white.
 
 :func:`nlrn.estimate_sigma` believes in white noise and overlooks what is as coarse as a camera's. Here small networks
 read the levels from the features of :mod:`nlrn.pixels.noise_features`. They were fitted by

@@ -49,7 +49,7 @@ DataRange: TypeAlias = "Range | float | tuple[float, float] | None"
 
 
 def given_range(data_range: "float | tuple[float, float]") -> Range:
-    """What a caller says. Raises ValueError where that is no range.
+    """The range that a caller gives. Raises ValueError where that is none.
 
     >>> given_range(4095)
     Range(black=0.0, white=4095.0, own=False)

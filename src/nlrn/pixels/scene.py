@@ -104,7 +104,7 @@ class Scene:
         return np.asarray((self.range.black + self.range.white) / 2).astype(self.pixels.dtype)
 
     def excess(self) -> Tensor:
-        """What hot pixels have more than their surroundings, as :meth:`tensor` gives these, [n, H, W]; else 0."""
+        """The excess of hot pixels over their surroundings, as :meth:`tensor` gives these, [n, H, W]; else 0."""
         assert self.hot is not None
         colour = self.units(np.where(self.hot[..., None], self.pixels[..., : self.colours], self._middle()))
         more = torch.from_numpy(colour).permute(2, 0, 1) - self.tensor(slice(None), slice(None))
@@ -129,7 +129,7 @@ class Scene:
         return np.concatenate([whole, self.pixels[..., -1:].astype(np.float32) / self._opaque], 2)
 
     def enlarged(self, large: np.ndarray) -> np.ndarray:
-        """What :meth:`seen` gives, enlarged, in the numbers of the image; what is lost is enlarged without it."""
+        """An enlarged :meth:`seen` in the numbers of the image; what is lost is enlarged without it."""
         if self.plain:
             return large
         colour = torch.from_numpy(large[..., : self.colours]).permute(2, 0, 1)

@@ -16,7 +16,7 @@ _ROUNDING = 0.4  # the variance of a difference of neighbours that rounding to g
 
 
 def tint_of(pixels: npt.NDArray[np.generic], white: float) -> npt.NDArray[np.float32] | None:
-    """How much R, G and B change where luma changes by 1, [3], or None where they change each in a way of its own.
+    """The change of R, G and B where luma changes by 1, [3], or None where each changes in a way of its own.
 
     Args:
         pixels: [H, W, 3] or more channels, of which the first three are looked at.

@@ -1,4 +1,4 @@
-"""What the paper's abstract claims, measured: small matched networks that differ in one thing at a time.
+"""Measures the claims of the paper's abstract: small matched networks that differ in one thing at a time.
 
 Every network is trained on the same patches from the same seed for the same number of iterations, to remove noise
 of sigma 25, and scored on images held out. A group is a question, its first network is the paper's answer.
@@ -41,7 +41,7 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """What its results are filed under: equal networks share them."""
+        """The name that its results are filed under: equal networks share them."""
         return ",".join(f"{n}={v}" for n, v in vars(self.config).items() if v != getattr(Config(), n))
 
 
@@ -98,7 +98,7 @@ def ablate(
 
     Raises:
         ValueError: data that cannot be trained with.
-        KeyboardInterrupt: a run was told to stop (SIGTERM).
+        KeyboardInterrupt: a run was told to stop.
     """
     out.mkdir(parents=True, exist_ok=True)
     record = out / "ablation.json"

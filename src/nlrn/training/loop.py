@@ -12,21 +12,10 @@ from nlrn import models
 from nlrn.config import Config
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.network import NLRN
+from nlrn.pixels.degradations.record import Batch
 from nlrn.pixels.degrade import round_8bit
-from nlrn.training.data import (
-    Batch,
-    Patches,
-    hold_out,
-    low_resolution_batch,
-    noisy_batch,
-    photo_batch,
-    photo_validation,
-    pixels_needed,
-    read_images,
-    reduced_batch,
-    smaller_copies,
-    validation_sets,
-)
+from nlrn.pixels.patches import Patches
+from nlrn.training.data import hold_out, read_images, share, smaller_copies, validation
 from nlrn.training.loss import error_of
 from nlrn.training.memory import keep_what_is_freed
 from nlrn.training.optimizer import make_optimizers
@@ -38,20 +27,24 @@ from nlrn.training.weights import Average, freeze_norms, take_weights, warm_new_
 
 
 class Outcome(NamedTuple):
-    """What became of a run."""
+    """The end of a run."""
 
     psnr: float
     """The best of validation, in dB, mean over noise levels or scales."""
     finished: bool
     """False where it was told to stop before its last iteration."""
+    saved: int = 0
+    """The iteration that the checkpoint is of."""
+    stopped_by: int | None = None
+    """The signal that told it to stop."""
 
 
 def train(config: Config, settings: Settings) -> Outcome:
     """Train a network, or go on with the run whose checkpoint lies in ``settings.out``.
 
     Leaves there ``checkpoint.pt`` (everything needed to resume exactly), ``model.safetensors`` with ``config.json``
-    (the averaged weights of the best validation), ``metrics.jsonl`` and TensorBoard files. A time limit or SIGTERM
-    ends the run early, saved.
+    (the averaged weights of the best validation), ``metrics.jsonl`` and TensorBoard files. A time limit,
+    Ctrl-C, SIGTERM or SIGHUP ends the run early, saved.
 
     Raises:
         ValueError: settings or data that cannot be trained with.
@@ -79,21 +72,12 @@ def train(config: Config, settings: Settings) -> Outcome:
         raise ValueError(f"a batch of {settings.batch} cannot be shared evenly by {fabric.world_size} processes")
     torch.manual_seed(settings.seed)
 
-    luma = config.task == "sr"
-    smallest = pixels_needed(config, settings.patch, settings.scales)
-    photo = settings.noise == "photo"
-    if photo and (config.channels != 1 or not config.noise_map or luma):
-        raise ValueError("photographs are for a denoiser of 1 channel, their luma, with a noise map")
-    images = read_images(settings.data, 3 if photo else config.channels, luma=luma, smallest=smallest)
+    degradation = settings.degradation(config)
+    smallest = degradation.side(settings.patch)
+    images = read_images(settings.data, degradation.sees, smallest=smallest)
     training, held_out = hold_out(images, settings.held_out)
     patches = Patches(smaller_copies(training, settings.smaller, smallest), fabric.device)
-    lowest, highest = settings.sigmas
-    usual = tuple(s for s in (15, 25, 50) if lowest <= s <= highest)
-    levels = settings.scales if luma else usual or (round((lowest + highest) / 2),)
-    if photo:
-        validation = photo_validation(held_out, fabric.device)
-    else:
-        validation = validation_sets(held_out, config, levels, fabric.device)
+    measured = validation(degradation, held_out, fabric.device)
 
     network = NLRN(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     if settings.init:
@@ -108,11 +92,10 @@ def train(config: Config, settings: Settings) -> Outcome:
         run.resume(checkpoint)
     course, first = run.course, run.iteration
     settings.out.mkdir(parents=True, exist_ok=True)
-    stop = StopSign(started + 60 * settings.minutes)
-
     minutes_left = settings.minutes
     main = fabric.is_global_zero
     with (
+        StopSign(started + 60 * settings.minutes) as stop,
         Log(settings.out if main else None, first) as log,
         training_bar(settings.iterations, first, show=main) as bar,
     ):
@@ -129,7 +112,8 @@ def train(config: Config, settings: Settings) -> Outcome:
                 group["lr"] = peak * course.rate * schedule.rate(i, minutes_left)
 
             clock = time.perf_counter()
-            batch = _batch(patches, config, settings, schedule.patch(i), i, fabric.global_rank, fabric.world_size)
+            side = schedule.patch(i)
+            batch = share(degradation, patches, settings, side, i, fabric.global_rank, fabric.world_size)
             waited = time.perf_counter() - clock
             restored = wrapped(batch.degraded, batch.sigma, scale=batch.scale, steps=steps)
             loss = error_of(settings.loss, restored.float(), batch)
@@ -168,9 +152,11 @@ def train(config: Config, settings: Settings) -> Outcome:
             here = torch.tensor(stop.minutes_left())
             minutes_left = float(cast(Tensor, fabric.all_reduce(here, reduce_op="min")))
             ends = i + 1 == settings.iterations or minutes_left <= 0
+            if stop.asked:
+                bar.say("asked to stop: validated and saved first; another Ctrl-C ends without that")
             if ends or (i + 1) % settings.validate == 0:
                 if main:
-                    scores = _validate(average.network, validation, steps)
+                    scores = _validate(average.network, measured, steps)
                     mean = sum(scores.values()) / len(scores)
                     log.write(i + 1, psnr=mean, **{f"psnr_{level}": p for level, p in scores.items()})
                     bar.update(i + 1, psnr=mean)
@@ -183,36 +169,15 @@ def train(config: Config, settings: Settings) -> Outcome:
                 fabric.barrier()
             if ends:
                 break
-    return Outcome(run.best, run.iteration == settings.iterations)
-
-
-def _batch(
-    patches: Patches, config: Config, settings: Settings, size: int, i: int, rank: int, processes: int
-) -> Batch:
-    """This process's share of batch ``i``, which is the same however many processes share it."""
-    generator = torch.Generator(patches.pixels.device).manual_seed(settings.seed * 1_000_003 + i)
-    if settings.noise == "photo":
-        batch = photo_batch(patches, settings.batch, size, generator)
-    elif config.task == "denoise":
-        batch = noisy_batch(patches, settings.batch, size, settings.sigmas, generator)
-    elif config.post_upsampling:
-        scale = settings.scales[i % len(settings.scales)]
-        batch = low_resolution_batch(patches, settings.batch, size, scale, generator)
-    else:
-        batch = reduced_batch(patches, settings.batch, size, settings.scales, generator)
-    return batch.each(lambda tensor: tensor[rank::processes].contiguous(memory_format=_layout(tensor)))
-
-
-def _layout(tensor: Tensor) -> torch.memory_format:
-    return torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+    return Outcome(run.best, run.iteration == settings.iterations, run.saved, stop.asked)
 
 
 @torch.inference_mode()
-def _validate(network: NLRN, validation: dict[int, Batch], steps: int) -> dict[int, float]:
+def _validate(network: NLRN, measured: dict[int, Batch], steps: int) -> dict[int, float]:
     """PSNR in dB for each noise level or scale, mean over the held-out images."""
     return {
         level: _psnr(network(b.degraded, b.sigma, scale=b.scale, steps=steps), b.clean, b.scale)
-        for level, b in validation.items()
+        for level, b in measured.items()
     }
 
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from nlrn.training.data import Batch
+from nlrn.pixels.degradations.record import Batch
 
 # squared error and this squared make the root nearly the absolute error, and smooth at zero
 _SMOOTH = 1e-3

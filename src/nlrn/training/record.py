@@ -1,9 +1,10 @@
-"""What a training run says of itself: its log, its card, and a clean end when it is told to stop."""
+"""The log of a training run, its card, and a clean end when it is told to stop."""
 
 import io
 import json
 import math
 import signal
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -20,14 +21,33 @@ from nlrn.training.settings import Settings
 
 
 class StopSign:
-    """How long a run may still go on: until its time is up or the process is asked to end (SIGTERM)."""
+    """The time that a run still has: until it is up or the process is asked to end.
+
+    In its block Ctrl-C, SIGTERM and SIGHUP ask once; a second Ctrl-C ends at once. What is ignored, as SIGHUP below
+    nohup, stays so.
+    """
 
     def __init__(self, deadline: float) -> None:
-        self.deadline, self.asked = deadline, False
-        signal.signal(signal.SIGTERM, self._ask)
+        self.deadline = deadline
+        self.asked: int | None = None
+        """By which signal."""
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSign":
+        if threading.current_thread() is threading.main_thread():
+            heeded = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+            self._before = {
+                one: signal.signal(one, self._ask) for one in heeded if signal.getsignal(one) != signal.SIG_IGN
+            }
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.asked = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def minutes_left(self) -> float:
         """0 or less: it ends here."""
@@ -102,7 +122,7 @@ def _iteration(line: str) -> float:
 
 
 def describe(settings: Settings, iteration: int, scores: dict[int, float]) -> dict[str, Any]:
-    """How a model was trained, for its card."""
+    """The way a model was trained, for its card."""
     said = {n: [str(v) for v in value] if n == "data" else value for n, value in asdict(settings).items()}
     said["out"] = str(settings.out)
     return {"iterations_done": iteration, "validation_psnr": scores, "settings": said}

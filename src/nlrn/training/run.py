@@ -43,6 +43,8 @@ class Run:
         self.network, self.average, self.optimizers = network, average, optimizers
         self.iteration = 0
         """The next one."""
+        self.saved = 0
+        """The one that was saved last, or resumed from."""
         self.best = 0.0
         """The best validation PSNR so far, in dB."""
         self.steps = steps
@@ -83,6 +85,7 @@ class Run:
             "settings": _deciding(self.settings),
         }
         checkpoint.write(path, state)
+        self.saved = self.iteration
 
     def resume(self, path: Path) -> None:
         """Put everything back as it was saved.
@@ -99,6 +102,7 @@ class Run:
         _say_what_changed(path, state.get("settings", {}), self.settings)
         self._load(state)
         self.iteration, self.best = int(state["iteration"]), float(state["best"])
+        self.saved = self.iteration
         self.course.load(state["course"])
 
     def _weights(self) -> dict[str, Any]:

@@ -1,12 +1,21 @@
-"""What decides how a training run goes, and what changes while it goes."""
+"""The settings of a training run, and the schedule of what changes while it goes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nlrn.config import Config
+from nlrn.config import TASKS, Config
+from nlrn.pixels.degradations import DEGRADATIONS, degradation
+
+if TYPE_CHECKING:
+    from nlrn.pixels.degradations.record import Degradation
 
 LOSSES = ("squared", "charbonnier")
+
+
+def _names() -> list[str]:
+    return [name for names in DEGRADATIONS.values() for name in names]
 
 
 @dataclass(frozen=True)
@@ -19,9 +28,10 @@ class Settings:
     """Where the checkpoint, the best weights and the metrics go; a checkpoint found there is resumed."""
     init: str | None = None
     """Start from the weights of this model (a name or a file) where their shapes fit."""
-    noise: str = "white"
-    """Denoising: "white" noise, or "photo": all that cameras and files do to the luma of a picture, for a network of
-    1 channel with a noise map."""
+    noise: str = field(default="white", metadata={"choices": _names()})
+    """How images are degraded: "white" noise, or for super-resolution "bicubic" reduction, which stands for "white"
+    there; "photo": all that cameras and files do to the luma of a picture, for a network of 1 channel with a noise
+    map."""
     sigmas: tuple[float, float] = (5.0, 55.0)
     """Denoising: range of the noise level, on the 0-255 scale; without a noise map, twice the same number."""
     scales: tuple[int, ...] = (2, 3, 4)
@@ -79,12 +89,21 @@ class Settings:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"loss must be one of {LOSSES}, not {self.loss!r}")
-        if self.noise not in ("white", "photo"):
-            raise ValueError(f"noise must be white or photo, not {self.noise!r}")
+        if self.noise not in _names():
+            raise ValueError(f"noise must be one of {_names()}, not {self.noise!r}")
+
+    def degradation(self, config: Config) -> "Degradation":
+        """The degradation of the images, for a network of that configuration.
+
+        Raises:
+            ValueError: its task has no such degradation, or the network is not one for it.
+        """
+        levels = {"sigma": self.sigmas, "scale": self.scales}[TASKS[config.task].level]
+        return degradation(config, levels, None if self.noise == Settings.noise else self.noise)
 
 
 class Schedule:
-    """What changes as the run goes on."""
+    """The learning rate, steps and patches of each iteration."""
 
     def __init__(self, settings: Settings, config: Config) -> None:
         self.s, self.full_steps = settings, config.steps

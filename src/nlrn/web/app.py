@@ -96,7 +96,7 @@ class _Answers:
         return FileResponse(_STATIC / "index.html", media_type="text/html; charset=utf-8")
 
     async def about(self, request: Request) -> Response:
-        """What the page offers."""
+        """The models, formats and limits that the page offers."""
         return JSONResponse(self.studio.offers)
 
     async def begin(self, request: Request) -> Response:
@@ -219,7 +219,7 @@ class _Answers:
         return await self._looked(request, session, "piece", job)
 
     async def looks(self, request: Request) -> Response:
-        """What the network looks at when it restores a pixel, as PNG; ends with the request."""
+        """The pixels that the network looks at when it restores one, as PNG; ends with the request."""
         session, entry = self._entry(request)
         value = await json_of(request)
         order = order_of(value.get("order"))

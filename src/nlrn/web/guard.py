@@ -1,4 +1,4 @@
-"""Which requests are answered: those of the page itself, from this machine."""
+"""Lets only requests of the page itself, from this machine, be answered."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse

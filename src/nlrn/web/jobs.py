@@ -31,7 +31,7 @@ class Job(Generic[Result]):
     def __init__(self, size: int, work: Callable[[Progress], Result], told: Callable[[], None] | None = None) -> None:
         self.size = size
         self.share = 0.0
-        """How much of it is done, from 0 to 1."""
+        """The part of it that is done, from 0 to 1."""
         self.result: Future[Result] = Future()
         self._work = work
         self._told = told

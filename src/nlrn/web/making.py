@@ -44,7 +44,7 @@ def restored_file(opened: work.Opened, order: Order, models: work.Models, place:
 
 
 def sentence_of(name: str, error: BaseException) -> str:
-    """What a person is told of an error in the work."""
+    """The sentence that a person is told of an error in the work."""
     if isinstance(error, RefusedError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

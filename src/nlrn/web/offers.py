@@ -1,10 +1,11 @@
-"""What the page says of the models, before any of them is loaded: nothing here needs torch."""
+"""The models as the page offers them, before any of them is loaded: nothing here needs torch."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlrn.config import SCALES, TASKS
+from nlrn.config import TASKS
 from nlrn.models.cards import list_models
+from nlrn.web.order import FACTORS
 
 if TYPE_CHECKING:
     from nlrn.network import NLRN
@@ -26,7 +27,7 @@ def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:
         parameters = sum(p.numel() for p in network.parameters())
         models.append(_offer(name, config, parameters, {"good_for": "Your own model."}))
     defaults = {name: {"gray": task.defaults[1], "colour": task.defaults[3]} for name, task in TASKS.items()}
-    return {"models": models, "defaults": defaults, "scales": SCALES}
+    return {"models": models, "defaults": defaults, "scales": FACTORS}
 
 
 def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a person asks the page to do with a picture, from what a browser sends."""
+"""Orders: what a person asks the page to do with a picture, read from what a browser sends."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,11 +7,13 @@ from nlrn.config import SCALES
 from nlrn.web.refused import RefusedError
 
 MOST_SIGMA, MOST_STRENGTH = 75.0, 2.0
+FACTORS = (*SCALES, 8)
+"""By which the page enlarges; 8 is 4 and then 2."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to do with a picture."""
+    """One thing to do with a picture."""
 
     task: str
     """"denoise" or "sr", as in the configuration of a network."""
@@ -41,8 +43,8 @@ def order_of(value: Any) -> Order:
     model, scale = value.get("model"), value.get("scale", 2)
     if not (model is None or isinstance(model, str)):
         raise RefusedError("The model must be a name.")
-    if isinstance(scale, bool) or scale not in SCALES:
-        raise RefusedError("The scale must be 2, 3 or 4.")
+    if isinstance(scale, bool) or scale not in FACTORS:
+        raise RefusedError(f"The scale must be one of {', '.join(map(str, FACTORS))}.")
     if not isinstance(value.get("ensemble", False), bool):
         raise RefusedError("The mean of eight must be on or off.")
     sigma = None if value.get("sigma") is None else number(value, "sigma", 0, MOST_SIGMA)

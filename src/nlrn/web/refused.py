@@ -1,4 +1,4 @@
-"""How the page says no."""
+"""The error by which the page says no."""
 
 
 class RefusedError(Exception):

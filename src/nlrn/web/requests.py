@@ -1,4 +1,4 @@
-"""What stands in a request, read with care: whoever sends it may send anything."""
+"""Reads requests with care: whoever sends one may send anything."""
 
 import asyncio
 import json

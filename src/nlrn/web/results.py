@@ -1,4 +1,4 @@
-"""What is downloaded: restored pictures as files of a chosen format, one by one or all in one."""
+"""Makes downloads: restored pictures as files of a chosen format, one by one or all in one."""
 
 import itertools
 import shlex
@@ -30,7 +30,7 @@ class Result:
     """Their pixels lie on the disk."""
     seconds: float
     notes: list[str]
-    """What is to be known of it, as why nothing was done."""
+    """A remark on it, such as why nothing was done."""
     made: list[Path]
     """Files of pixels that are its own."""
     version: int = field(default_factory=itertools.count(1).__next__)
@@ -134,7 +134,7 @@ def _unused(name: str, names: set[str]) -> str:
 
 
 class _Stream:
-    """What is written there waits to be taken; it cannot be gone back in."""
+    """A file whose contents wait to be taken; it cannot be gone back in."""
 
     def __init__(self) -> None:
         self._waiting = bytearray()

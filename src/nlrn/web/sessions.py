@@ -1,4 +1,4 @@
-"""What belongs to one open page: its pictures, what became of them, and the work under way for it."""
+"""The state of one open page: its pictures, their results, and the work under way for it."""
 
 import asyncio
 import secrets
@@ -172,7 +172,7 @@ class Studio:
         return self._load.result.result()
 
     def pieces(self) -> "Pieces":
-        """What restores parts of pictures; in the thread of :attr:`looking` alone."""
+        """Restores parts of pictures; in the thread of :attr:`looking` alone."""
         if self._pieces is None:
             from nlrn.web.pieces import Pieces
 

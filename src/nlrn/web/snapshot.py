@@ -1,4 +1,4 @@
-"""What the page is told of its pictures, as values that become JSON."""
+"""Describes a page's pictures as values that become JSON."""
 
 import time
 from dataclasses import asdict

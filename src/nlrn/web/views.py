@@ -1,4 +1,4 @@
-"""What a screen shows of a picture: eight-bit RGB, the whole reduced or a part of it pixel by pixel."""
+"""Makes views of a picture for a screen: eight-bit RGB, the whole reduced or a part of it pixel by pixel."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What the page has done: pictures opened, restored whole or in pieces, explained. No web in here."""
+"""Does the work of the page: opens pictures, restores them whole or in pieces, explains. No web in here."""
 
 import itertools
 import time
@@ -44,7 +44,7 @@ class Page:
     sigma: float
     """The noise level as if it were white, where white is 255."""
     choice: Choice
-    """What the noise is like, and so which model serves."""
+    """The kind of noise, and so the model that serves."""
     overview: np.ndarray
     """The whole as a screen shows it, uint8 [h, w, 3]."""
     reduction: int
@@ -104,7 +104,7 @@ class Models:
             raise RefusedError("There is no such model on this page: choose one from the list.")
 
     def restorer(self, order: Order) -> Restorer:
-        """What carries an order out. It has buffers of its own, and works for one thread at a time.
+        """The restorer for an order. It has buffers of its own, and works for one thread at a time.
 
         Raises:
             RefusedError: the page has no such model for the task.
@@ -288,6 +288,6 @@ def restored_by(
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, as a sentence."""
+    """The message of an error as a sentence."""
     words = str(error)
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")

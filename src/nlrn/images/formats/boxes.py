@@ -21,7 +21,7 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def brands(head: bytes) -> set[bytes]:
-    """What a file of the HEIF family says that it is, by its first bytes; empty for any other file."""
+    """The brands in the first bytes of a file of the HEIF family; empty for any other file."""
     if head[4:8] != b"ftyp":
         return set()
     size = min(struct.unpack_from(">I", head)[0], 256)

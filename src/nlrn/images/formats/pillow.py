@@ -1,4 +1,4 @@
-"""What the formats that Pillow reads and writes have in common."""
+"""Shared parts of the formats that Pillow reads and writes."""
 
 import contextlib
 import io
@@ -95,7 +95,7 @@ def pixels_of(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def metadata_of(image: ImageFile.ImageFile, name: str) -> Metadata:
-    """What the opened file says besides its pixels, the orientation as it is in the file."""
+    """The metadata of the opened file, the orientation as it is in the file."""
     info = image.info
     dpi, xmp, comment = info.get("dpi"), info.get("xmp"), info.get("comment")
     if isinstance(comment, bytes):

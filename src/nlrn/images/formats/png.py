@@ -84,7 +84,7 @@ def _16_bit(lean: bytes, found: Sequence[tuple[bytes, bytes]]) -> npt.NDArray[np
 
 
 def _metadata(found: Sequence[tuple[bytes, bytes]], mode: str) -> Metadata:
-    """What the chunks say; those that cannot be understood are passed over."""
+    """The metadata in the chunks; those that cannot be understood are passed over."""
     icc = block = xmp = resources = dpi = density = None
     text: list[tuple[str, str]] = []
     kept: list[tuple[str, bytes]] = []
@@ -157,7 +157,7 @@ def _inflated(packed: bytes, room: int) -> bytes:
 
 
 def _raw_profile(value: bytes) -> bytes:
-    """What ImageMagick and ExifTool keep as text: a line with a name, one with a length, hexadecimal digits."""
+    """The bytes that ImageMagick and ExifTool keep as text: a name, a length, hexadecimal digits."""
     parts = value.strip().split(b"\n", 2)
     try:
         return bytes.fromhex(parts[2].decode("ascii")) if len(parts) == 3 else b""

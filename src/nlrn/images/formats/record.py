@@ -1,4 +1,4 @@
-"""What an image format is to the rest of the package: one record."""
+"""The record of an image format: all that the rest of the package knows of one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Options:
-    """How a file is written."""
+    """The choices in writing a file."""
 
     ending: str
     """Of its name, in small letters, with the dot."""
@@ -58,7 +58,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Format:
-    """How files of one kind are recognized, read and written."""
+    """Recognizes, reads and writes files of one kind."""
 
     name: str
     endings: tuple[str, ...]

@@ -231,7 +231,7 @@ def _in_our_terms(pixels: Array, page: tifffile.TiffPage, name: str) -> Array:
 
 
 def _kinds(page: tifffile.TiffPage, channels: int) -> tuple[int, int]:
-    """How many channels make the picture, with its alpha, and how many follow that are none."""
+    """The number of channels that make the picture, with its alpha, and of those that follow."""
     colours = 3 if int(page.photometric) == _RGB else 1
     # where nothing is said of the one channel more, it is alpha: many programs leave the tag out
     alpha = page.extrasamples[:1] in ((_ASSOCIATED,), (_UNASSOCIATED,)) or not page.extrasamples

@@ -1,4 +1,4 @@
-"""What the tags of a TIFF say besides the pixels."""
+"""Reads the metadata in the tags of a TIFF."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What saving as JPEG or WebP leaves of a picture, also where its blocks begin elsewhere than the picture does."""
+"""Saves pictures as JPEG or WebP and reads them again, also with blocks that begin elsewhere than they do."""
 
 import io
 from dataclasses import dataclass

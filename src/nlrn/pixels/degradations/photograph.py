@@ -8,12 +8,40 @@ from torch import Tensor
 from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.grain import camera_noise, even_noise
 from nlrn.pixels.degradations.raw import Camera
+from nlrn.pixels.degradations.record import Batch, Degradation
 from nlrn.pixels.degradations.softness import enlarge_middle
 from nlrn.pixels.opponent import levels_of, to_opponent
+from nlrn.pixels.patches import Patches
 
 _STRONGEST = 20 / 255
 _GRAIN, _EVEN, _RAW = 0.62, 0.77, 0.9
 """Up to which of the evenly drawn numbers an image gets camera noise, even noise, raw noise; beyond, none."""
+
+
+class Photo(Degradation):
+    """The luma of patches as photographs are. The level that is told is some 20 % off, as an estimate is.
+
+    The weight evens out how much error weak and strong noise leave.
+    """
+
+    @property
+    def refusal(self) -> str | None:
+        """Their luma alone is made, of any level."""
+        fits = self.config.channels == 1 and self.config.noise_map
+        return None if fits else "photographs are for a denoiser of 1 channel, their luma, with a noise map"
+
+    @property
+    def sees(self) -> str:
+        """Colours, whose noise ends up in the luma too."""
+        return "rgb"
+
+    def batch(self, patches: Patches, count: int, side: int, turn: int, generator: torch.Generator) -> Batch:
+        made = photographs(patches.cut(count, side, generator), generator)
+        degraded, clean = (to_opponent(image)[:, :1] for image in (made.degraded, made.clean))
+        off = torch.randn(count, generator=generator, device=clean.device)
+        level = made.levels[:, 0] * torch.exp(0.2 * off)
+        error = (degraded - clean).square().mean((1, 2, 3)).sqrt()
+        return Batch(degraded, clean, level, (25 / 255) / error.clamp(min=2 / 255))
 
 
 class Photographs(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Camera:
-    """How a batch of cameras count and develop; one value (or matrix) for each of B."""
+    """A batch of cameras that count and develop; one value (or matrix) for each of B."""
 
     gamma: Tensor
     """Exponent of the tone curve [B, 1, 1, 1]."""
@@ -54,7 +54,7 @@ class Camera:
         )
 
     def sensed(self, clean: Tensor) -> Tensor:
-        """What the sensor would count without noise: pictures [B, 3, H, W] in [0, 1] undeveloped."""
+        """The counts of the sensor without noise: pictures [B, 3, H, W] in [0, 1] undeveloped."""
         linear = clean.clamp(0, 1) ** self.gamma
         return torch.einsum("boc,bchw->bohw", torch.linalg.inv(self.matrix), linear).clamp(0, 1) / self.balance
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-import nlrn
 from nlrn.correlation import describe
 from nlrn.inference.device import DEVICES, choose_device, has_fast_bf16, precision_reason
 
@@ -21,7 +20,6 @@ def machine() -> dict[str, Any]:
     """
     devices = {name: _precision(name) for name in DEVICES[1:]}
     return {
-        "nlrn": nlrn.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version(name) for name in _PACKAGES},
@@ -35,7 +33,7 @@ def machine() -> dict[str, Any]:
 def machine_lines(found: dict[str, Any]) -> list[str]:
     """The same for reading."""
     return [
-        f"nlrn {found['nlrn']}, Python {found['python']}, {found['platform']}",
+        f"Python {found['python']}, {found['platform']}",
         "  ".join(f"{name} {its_version}" for name, its_version in found["packages"].items()),
         *(
             f"{name}: not here"
