@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,21 @@ def in_float64() -> Any:
     return torch.no_grad()
 
 
+@contextmanager
+def with_rough_products() -> Iterator[None]:
+    torch.set_float32_matmul_precision("medium")
+    yield
+    assert torch.get_float32_matmul_precision() == "medium"
+    torch.set_float32_matmul_precision("highest")
+
+
 STATES: dict[str, Callable[[], Any]] = {
     "float64": in_float64,
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "meta device": lambda: torch.device("meta"),
     "inference": torch.inference_mode,
     "gradients": torch.enable_grad,
+    "rough products": with_rough_products,
 }
 
 
@@ -255,7 +265,7 @@ def test_what_is_no_network_is_no_model(model: Any) -> None:
         lambda: nlrn.denoise(EIGHT, 20, device="gpu"),
         lambda: nlrn.denoise(EIGHT, 20, precision="half"),
         lambda: nlrn.NonLocalBlock(8, window=4),
-        lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)),
+        lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 9)),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(wrong: Callable[[], object]) -> None:
