@@ -265,7 +265,7 @@ def test_what_is_no_network_is_no_model(model: Any) -> None:
         lambda: nlrn.denoise(EIGHT, 20, device="gpu"),
         lambda: nlrn.denoise(EIGHT, 20, precision="half"),
         lambda: nlrn.NonLocalBlock(8, window=4),
-        lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)),
+        lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 9)),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(wrong: Callable[[], object]) -> None:

@@ -20,7 +20,8 @@ MODULES = [
     "nlrn.images.writing",
     "nlrn.models.cards",
     "nlrn.errors",
-    "nlrn.pixels.arrays",
+    "nlrn.pixels.range",
+    "nlrn.pixels.tint",
 ]
 
 

@@ -110,7 +110,20 @@ def test_colour_and_batches_of_sigmas(network) -> None:
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("side", [1, 2])
+def test_the_level_may_be_a_map_of_the_pixels(network, side: int) -> None:
+    made, x = network(unshuffle=side), torch.rand(2, 1, 7, 9)
+    torch.testing.assert_close(made(x, torch.full((1, 1, 7, 9), 0.1)), made(x, 0.1))
+    levels = torch.full((2, 1, 7, 9), 0.1)
+    levels[1, :, :, 4:] = 0.3
+    seen = made.seen(x, levels)[:, -1]
+    assert torch.equal(seen[0], torch.full_like(seen[0], 0.1))
+    assert torch.equal(seen[1, 0, [0, -1]], torch.tensor([0.1, 0.3]))
+
+
 def test_wrong_inputs_are_refused(network) -> None:
+    with pytest.raises(ValueError, match="one for each pixel"):
+        network()(torch.rand(2, 1, 4, 4), torch.rand(2, 1, 4, 5))
     with pytest.raises(ValueError, match="needs sigma"):
         network()(torch.rand(1, 1, 4, 4))
     with pytest.raises(ValueError, match=r"takes \[B, 1, H, W\]"):

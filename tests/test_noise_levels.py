@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 import nlrn
+from nlrn.pixels.scene import Scene
 from nlrn.pixels.tint import tint_of
 
 
@@ -58,6 +59,17 @@ def test_coarse_noise_is_found(luma: float, chroma: float, quality: int | None) 
     assert 0.6 < noise.chroma / chroma < 2.2
 
 
+@pytest.mark.parametrize("quality", [75, 85, 95])
+def test_white_noise_saved_as_jpeg_is_found_as_strong_as_it_is(quality: int) -> None:
+    texture = 40 * np.sin(np.arange(256)[:, None] * 0.9) * np.sin(np.arange(256) * 0.7) * (landscape()[..., 1] > 110)
+    noise = np.random.default_rng(3).normal(0, 15, (256, 256, 3))
+    found = nlrn.estimate_noise(
+        as_jpeg(in_8_bits(landscape() + texture[..., None] + noise), quality), channel_axis=-1
+    )
+    assert found.even
+    assert found.luma == pytest.approx(np.std(noise @ [0.299, 0.587, 0.114]), rel=0.15)
+
+
 @pytest.mark.parametrize("sigma", [10, 25, 50])
 def test_white_noise_is_known_as_white(sigma: float) -> None:
     noise = np.random.default_rng(2).normal(0, sigma, (256, 256, 3))
@@ -94,15 +106,20 @@ def test_gray_has_no_chroma_noise() -> None:
 
 def test_gray_stored_as_colour_is_seen_and_sepia_too() -> None:
     gray = in_8_bits(landscape().mean(2) + np.random.default_rng(0).normal(0, 12, (256, 256)))
-    assert tint_of(gray[..., None].repeat(3, 2), 255).tolist() == [1, 1, 1]
+    assert tint_of(Scene(gray[..., None].repeat(3, 2))).tolist() == [1, 1, 1]
     sepia = in_8_bits(gray[..., None] * np.array([1.0, 0.85, 0.6]))
-    red, green, blue = tint_of(sepia, 255)
+    red, green, blue = tint_of(Scene(sepia))
     assert red > green > blue > 0.5
     assert green / red == pytest.approx(0.85, abs=0.02)
 
 
+def test_the_same_noise_laid_over_colours_is_seen() -> None:
+    laid = landscape() + np.random.default_rng(0).normal(0, 12, (256, 256, 1))
+    assert tint_of(Scene(in_8_bits(laid))) == pytest.approx([1, 1, 1], abs=0.05)
+
+
 def test_colour_with_noise_of_its_own_is_not_gray() -> None:
     white = np.random.default_rng(0).normal(0, 10, (256, 256, 3))
-    assert tint_of(in_8_bits(landscape() + white), 255) is None
-    assert tint_of(in_8_bits(landscape() + grain(5, 3)), 255) is None
-    assert tint_of(in_8_bits(landscape()), 255) is None
+    assert tint_of(Scene(in_8_bits(landscape() + white))) is None
+    assert tint_of(Scene(in_8_bits(landscape() + grain(5, 3)))) is None
+    assert tint_of(Scene(in_8_bits(landscape()))) is None

@@ -15,6 +15,7 @@ from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.photograph import Levels, restored_photograph
 from nlrn.network import NLRN
 from nlrn.pixels.degradations.grain import camera_noise
+from nlrn.pixels.scene import Scene
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_strength_goes_from_nothing_to_smooth(noisy: np.ndarray) -> None:
 
 def test_white_noise_goes_to_the_models_for_it(clean: np.ndarray) -> None:
     white = clean + np.random.default_rng(0).normal(0, 25, clean.shape)
-    assert choose(white.clip(0, 255).round().astype(np.uint8)).model is None
+    assert choose(Scene(white.clip(0, 255).round().astype(np.uint8))).model is None
 
 
 def test_gray_stored_as_colour_is_restored_as_gray_is(clean: np.ndarray) -> None:

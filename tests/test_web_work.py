@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nlrn
 from nlrn import images
 from nlrn.cli import main
 from nlrn.images import Metadata, Picture
-from nlrn.web import views, work
+from nlrn.web import views, words, work
 from nlrn.web.jobs import JobCancelledError
 from nlrn.web.making import restored_file
 from nlrn.web.offers import offers
@@ -143,7 +144,7 @@ def test_a_piece_is_restored_as_what_the_whole_was_found_to_be(tmp_path: Path, m
     page = opened(tmp_path / "a.png").pages[0]
     assert (page.choice.model == "denoise-photo") == coarse
     assert models.chosen(Order("denoise"), page) == ("denoise-photo" if coarse else "denoise-color-lite")
-    assert ("grain" in work.found(page)) == coarse
+    assert ("grain" in words.found(page)) == coarse
     piece = Pieces(models).restore(page, (32, 40, 20, 16), Order("denoise")).astype(int)
     whole = work.restore(page, Order("denoise"), models).astype(int)
     assert np.abs(piece - whole[40:56, 32:52]).mean() < 0.5
@@ -177,8 +178,8 @@ def test_a_picture_is_described(tmp_path: Path, dtype: str) -> None:
     images.write(tmp_path / "a.tif", noisy(60, 57, 2, dtype))
     page = opened(tmp_path / "a.tif").pages[0]
     depth = {"uint8": "8-bit", "uint16": "16-bit", "float32": "floating-point"}[dtype]
-    assert work.describe(page) == f"57 x 60 pixels, {depth} gray with alpha, TIFF"
-    assert "noise (level 1" in work.found(page)
+    assert words.describe(page) == f"57 x 60 pixels, {depth} gray with alpha, TIFF"
+    assert "noise (level 1" in words.found(page)
 
 
 def test_bad_files_are_refused_by_name_alone(tmp_path: Path) -> None:
@@ -288,6 +289,21 @@ def test_what_is_shown_is_eight_bit_rgb_on_white() -> None:
     assert image[0, 0].tolist() == [255, 255, 255]
     assert image[1, 1].tolist() == [0, 255, 255]
     assert views.shown(np.array([[-0.5, 0.5, 1.5]], np.float32))[0][0, :, 1].tolist() == [0, 128, 255]
+
+
+def test_a_picture_with_a_range_of_its_own_is_shown_and_restored_in_it(tmp_path: Path, models: Models) -> None:
+    counts = (400 + noisy(64, 80, 1, "uint8").astype(np.uint16)).astype(np.uint16)  # no more than a quarter of 65535
+    images.write(tmp_path / "counts.tif", counts)
+    (page,) = opened(tmp_path / "counts.tif").pages
+    assert page.range.own
+    assert np.ptp(page.overview) > 200
+    assert page.level == pytest.approx(255 / page.range.span * 15, rel=0.3)
+    order = Order("denoise")
+    piece = Pieces(models).restore(page, (16, 16, 32, 24), order)
+    whole = work.restore(page, order, models)
+    assert whole.std() < counts.std()
+    assert np.abs(piece.astype(int) - whole[16:40, 16:48]).max() <= 0.02 * page.range.span
+    assert np.array_equal(whole, np.asarray(nlrn.denoise(counts)))
 
 
 @pytest.mark.parametrize("size", [(100, 64), (101, 67), (7, 300)])

@@ -171,8 +171,9 @@ class NLRN(nn.Module):
 
         Args:
             x: degraded images [B, C, H, W], values in [0, 1] (noise may go beyond).
-            sigma: standard deviation of the noise in the units of x, a number or a tensor [B] or [B, 1, 1, 1].
-                Needed by networks with a noise map; the others were trained for what they do and pass over it.
+            sigma: standard deviation of the noise in the units of x: a number, a tensor [B], or a map of the pixels
+                [B, 1, H, W]. Needed by networks with a noise map; the others were trained for one level and pass
+                over it.
             scale: one of SCALES. Needed by networks of ``post_upsampling``; the others pass over it.
             steps: run only so many of the T steps (training starts with few).
 
@@ -223,20 +224,25 @@ class NLRN(nn.Module):
 
     def seen(self, x: Tensor, sigma: float | Tensor | None) -> Tensor:
         """The input of the head: the image, unshuffled, and the noise level as a channel where there is one."""
-        side = self.config.unshuffle
+        side, (H, W) = self.config.unshuffle, x.shape[2:]
         if side > 1:
-            H, W = x.shape[2:]
             x = F.pixel_unshuffle(F.pad(x, (0, -W % side, 0, -H % side), mode="replicate"), side)
         if not self.config.noise_map:
             return x
         if sigma is None:
             raise ValueError("this network needs sigma, the noise level in the units of the image")
         if isinstance(sigma, str):
-            raise ValueError(f"sigma is a number, or one for each image, not {sigma!r}")
+            raise ValueError(f"sigma is a number, one for each image or one for each pixel, not {sigma!r}")
         level = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
-        if level.numel() not in (1, x.shape[0]):
-            raise ValueError(f"sigma is a number, or one for each image, not of shape {list(level.shape)}")
-        level = level.reshape(-1, 1, 1, 1)
+        if level.numel() in (1, x.shape[0]):
+            level = level.reshape(-1, 1, 1, 1)
+        elif level.dim() != 4 or level.shape[0] not in (1, x.shape[0]) or level.shape[1:] != (1, H, W):
+            raise ValueError(
+                f"sigma is a number, one for each image or one for each pixel [B, 1, H, W], not of shape "
+                f"{list(level.shape)}"
+            )
+        elif side > 1:
+            level = F.avg_pool2d(F.pad(level, (0, -W % side, 0, -H % side), mode="replicate"), side)
         return torch.cat([x, level.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
     def made(self, scale: int | None) -> slice:

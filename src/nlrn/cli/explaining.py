@@ -35,12 +35,13 @@ def _explain(options: argparse.Namespace) -> int:
     from nlrn.explanation.attention import explain
     from nlrn.explanation.heatmaps import draw
     from nlrn.inference.ready import ready
-    from nlrn.pixels.arrays import colours_of, in_units_of
+    from nlrn.pixels.arrays import colours_of
+    from nlrn.pixels.scene import Scene
 
     pixels = images.read(options.image).pixels
     task = "denoise" if options.scale is None else "sr"
     network = ready(options.model or TASKS[task].defaults[colours_of(pixels)], task, options.device)
-    sigma = in_units_of(pixels.dtype, options.sigma)
+    sigma = Scene(pixels[..., None] if pixels.ndim == 2 else pixels).range.in_units(options.sigma)
     found = explain(network, pixels, options.x, options.y, sigma=sigma, scale=options.scale or 1)
     images.write(options.output, draw(found))
     print(f"{options.image} -> {options.output}")

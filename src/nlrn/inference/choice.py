@@ -6,21 +6,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nlrn.inference.photograph import Levels
-from nlrn.pixels.arrays import colours_of, full_scale
-from nlrn.pixels.noise import estimate_sigma
+from nlrn.pixels.arrays import full_scale
+from nlrn.pixels.color import Planes
+from nlrn.pixels.levels import measured_levels
 from nlrn.pixels.noise_levels import noise_of
+from nlrn.pixels.scene import Scene
 from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 1.5  # luma and chroma together, in grey levels of 255: what clean pictures are given too
+_NEGLIGIBLE = 1.9  # luma and chroma together, in grey levels of 255: what clean pictures are given too
 _WEAKEST = 1.0  # the same of white noise in the luma of a gray picture
 _LEAST_LUMA = 1.5
 """Grey levels that are assumed where there is any noise: they change a clean picture by less than can be seen, and
 where JPEG has flattened the noise, the estimate is too low."""
-_LEAST_CHROMA = 0.35
+_LEAST_CHROMA = 0.42
 """Of the level of luma: no camera has less, and where JPEG has flattened its blotches, the estimate may."""
-_STRONGEST = Levels(40 / 255, 35 / 255)
+_GRAIN_GAIN, _BLOTCH_GAIN = 1.75, 2.5
+"""How many times its level a network that was trained on white noise is told of grain, and of blotches at half the
+resolution: noise is as strong in the coarse bands, where white noise of the same deviation is not."""
+_EVEN_BLOTCH_GAIN, _EVEN_LEAST_CHROMA = 1.05, 0.24
+"""The same where the noise is even; the luma's is told as it is."""
+_STRONGEST = 70 / 255
 _log = logging.getLogger("nlrn")
 
 
@@ -34,54 +41,60 @@ class Choice:
     model: str | None
     """The photo model, or None: the one that serves white noise."""
     levels: Levels = NOTHING
-    """The noise, in units of [0, 1]: what the photo model is told; for white noise in a tinted image, its luma."""
+    """The noise that was found, where white is 1; the luma's of white noise that all colours share."""
+    told: Levels = NOTHING
+    """What the model is told of it."""
     tint: np.ndarray | None = None
-    """How every channel goes with the luma, where they go together."""
+    """How the noise of each colour goes with that of the luma, where it is the same noise."""
 
     def times(self, strength: float) -> "Choice":
         """The same with the noise taken to be so many times as strong."""
-        levels = Levels(*(strength * level for level in self.levels))
+        levels, told = (Levels(*(strength * level for level in some)) for some in (self.levels, self.told))
         if self.model is not None:
-            levels = Levels(*map(min, levels, _STRONGEST))
-        return replace(self, levels=levels)
+            told = Levels(*(min(level, _STRONGEST) for level in told))
+        return replace(self, levels=levels, told=told)
 
     @property
     def leaves_alone(self) -> bool:
         """Whether there is no noise to speak of."""
-        return self.model is not None and not any(self.levels)
+        return self.model is not None and not any(self.told)
 
 
-def choose(pixels: np.ndarray, *, photo: bool = False) -> Choice:
-    """Look at the noise of pixels [H, W, C], say what is found, and choose.
+def choose(scene: Scene, *, photo: bool = False) -> Choice:
+    """Look at the noise of an image, say what is found, and choose.
 
     Args:
-        pixels: with transparency or without; what it hides counts only where nothing else is there to be seen.
+        scene: with transparency or without; what it hides counts only where nothing else is there to be seen.
         photo: whether the photo model is to serve in any case.
     """
-    white = full_scale(pixels.dtype)
-    colours = colours_of(pixels)
-    seen = pixels[..., :colours]
-    if pixels.shape[2] > colours:
+    pixels, gray = scene.seen(), scene.colours == 1
+    seen = pixels[..., : scene.colours]
+    if scene.has_alpha:
         seen = seen * (pixels[..., -1:] > 0)
-    tint = tint_of(seen, white) if colours == 3 else np.ones(1, np.float32)
+    white = full_scale(seen.dtype)
+    tint = np.ones(1, np.float32) if gray else tint_of(scene)
     noise = noise_of(seen)
     unclear = noise is None or noise.white or (noise.luma + noise.chroma) / white * 255 < _NEGLIGIBLE
     if noise is None or (unclear and not photo):
         # white noise, or none: patches tell
-        if colours == 1 or tint is None:
+        if gray or tint is None:
             return Choice(None)
-        sigma = estimate_sigma(_luma(seen)) / white
-        if 255 * sigma < _WEAKEST:
+        (level,) = measured_levels(scene, Planes(3, 1, tint))
+        if 255 * level < _WEAKEST:
             _log.info("no noise to speak of: left as it is")
             return Choice(PHOTO)
-        _log.info("gray, stored as colour; noise estimated: sigma %.3g, where white is 255", 255 * sigma)
-        return Choice(None, Levels(sigma, 0.0), tint)
-    luma = max(noise.luma / white * 255, _LEAST_LUMA)
-    chroma = 0.0 if tint is not None else max(noise.chroma / white * 255, _LEAST_CHROMA * luma)
-    blotches = f" and colour blotches of about {chroma:.2g}" if tint is None else ""
-    _log.info("grain of about %.2g%s, where white is 255: %s", luma, blotches, PHOTO)
-    return Choice(PHOTO, Levels(luma / 255, chroma / 255), tint)
+        _log.info("the same noise in all colours, estimated: sigma %.3g, where white is 255", 255 * level)
+        return Choice(None, Levels(level, 0.0), Levels(level, 0.0), tint)
+    luma, chroma = noise.luma / white, 0.0 if tint is not None else noise.chroma / white
+    if not noise.even:
+        luma = max(luma, _LEAST_LUMA / 255)
+    blotches = f" and colour blotches of about {255 * chroma:.2g}" if tint is None else ""
+    _log.info("grain of about %.2g%s, where white is 255: %s", 255 * luma, blotches, PHOTO)
+    return Choice(PHOTO, Levels(luma, chroma), _told(luma, chroma, even=noise.even, alone=tint is not None), tint)
 
 
-def _luma(pixels: np.ndarray) -> np.ndarray:
-    return pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+def _told(luma: float, chroma: float, *, even: bool, alone: bool) -> Levels:
+    gain, blotch_gain, least = (
+        (1.0, _EVEN_BLOTCH_GAIN, _EVEN_LEAST_CHROMA) if even else (_GRAIN_GAIN, _BLOTCH_GAIN, _LEAST_CHROMA)
+    )
+    return Levels(gain * luma, 0.0 if alone else blotch_gain * max(chroma, least * luma))

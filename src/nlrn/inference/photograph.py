@@ -18,12 +18,8 @@ from nlrn.inference.tiles import Given, Progress, pieces, plan_for
 from nlrn.pixels.arrays import to_tensor
 from nlrn.pixels.opponent import to_opponent, to_rgb
 
-GRAIN_GAIN, BLOTCH_GAIN = 1.75, 2.1
-"""How many times its level a network that was trained on white noise is told of grain, and of blotches at half the
-resolution: noise is as strong in the coarse bands, where white noise of the same deviation is not. On PolyU_dev, 1.4
-times as much serves as well; on sharper pictures with more noise it costs decibels."""
-_DETAIL = 0.4
-"""The part of the deviation of chroma noise that half the resolution leaves out."""
+_DETAIL = 0.19
+"""The deviation of what half the resolution leaves out of chroma noise, of what the network is told of the noise."""
 _SIDE = 9
 """Pixels each way in which the strength of chroma's details is measured."""
 _MARGIN = 16
@@ -38,45 +34,23 @@ class Levels(NamedTuple):
     chroma: float
 
 
-def restored_luma(
-    network: FusedNLRN,
-    pixels: np.ndarray,
-    level: float,
-    tint: np.ndarray,
-    *,
-    ensemble: bool,
-    progress: Progress | None,
-) -> Iterator[tuple[slice, slice, Tensor]]:
-    """As :func:`restored_photograph` for pixels [H, W, C] of which the luma alone is noisy.
-
-    What is taken from the luma is taken from every channel, as many times as ``tint`` [C] says.
-    """
-
-    def read(rows: slice, cols: slice) -> Given:
-        colours = to_tensor(pixels[rows, cols])
-        luma = to_opponent(colours)[:1] if len(tint) == 3 else colours
-        return Given(luma[None], torch.cat([colours, luma]))
-
-    slopes = torch.from_numpy(tint).view(-1, 1, 1)
-    plan = plan_for(network, pixels.shape[0], pixels.shape[1], 1)
-    for rows, cols, luma, planes in pieces(
-        network, plan, read, torch.tensor([level]), ensemble=ensemble, progress=progress
-    ):
-        yield rows, cols, planes[:-1] + slopes * (luma[0] - planes[-1:])
-
-
 def restored_photograph(
-    network: FusedNLRN, pixels: np.ndarray, levels: Levels, *, ensemble: bool, progress: Progress | None
+    network: FusedNLRN, pixels: np.ndarray, told: Levels, *, ensemble: bool, progress: Progress | None
 ) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Rows, columns and restored pieces [3, h, w] in [0, 1], not clipped, of pixels [H, W, 3] of any dtype."""
-    chroma = _Chroma(network, pixels, levels.chroma, ensemble)
+    """Rows, columns and restored pieces [3, h, w] in [0, 1], not clipped, of pixels [H, W, 3] of any dtype.
+
+    Args:
+        told: the noise, as it is for a network that was trained on white noise: of the luma, and of the chroma at
+            half the resolution.
+    """
+    chroma = _Chroma(network, pixels, told.chroma, ensemble)
 
     def read(rows: slice, cols: slice) -> Given:
         planes = to_opponent(to_tensor(pixels[rows, cols]))
         return Given(planes[None, :1], planes)
 
     plan = plan_for(network, pixels.shape[0], pixels.shape[1], 1)
-    sigma = torch.tensor([GRAIN_GAIN * levels.luma])
+    sigma = torch.tensor([told.luma])
     for rows, cols, luma, _ in pieces(network, plan, read, sigma, ensemble=ensemble, progress=progress):
         yield rows, cols, to_rgb(torch.cat([luma[0], chroma.part(rows, cols)]))
 
@@ -94,7 +68,7 @@ class _Chroma:
             return Given(planes, planes)
 
         plan = plan_for(network, self.noisy.shape[2], self.noisy.shape[3], 2)
-        sigma = torch.full((2,), BLOTCH_GAIN * level)
+        sigma = torch.full((2,), level)
         for rows, cols, restored, _ in pieces(network, plan, read, sigma, ensemble=ensemble):
             self.clean[:, :, rows, cols] = restored - 0.5
 

@@ -15,16 +15,16 @@ from nlrn.inference.device import choose_device, choose_precision, undisturbed
 from nlrn.inference.enlarging import enlarged, part_of, reduced
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
-from nlrn.inference.photograph import GRAIN_GAIN, restored_luma, restored_photograph
+from nlrn.inference.photograph import restored_photograph
 from nlrn.inference.ready import ready, unwrapped
 from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Progress, pieces, plan_for
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of
 from nlrn.pixels.color import Planes, filled
-from nlrn.pixels.gray import noise_is_gray
 from nlrn.pixels.levels import STRONGEST, Sigma, noise_levels
 from nlrn.pixels.scene import Scene
+from nlrn.pixels.tint import tint_of
 
 _log = logging.getLogger("nlrn")
 
@@ -122,22 +122,24 @@ class Restorer:
             return scene.pixels.copy()
         _say_range(scene)
         scene.find_hot()
-        alike = False
-        if sigma is None and self.options.model in (None, PHOTO):
-            choice = (choice or choose(scene.seen(), photo=self.options.model == PHOTO)).times(strength)
-            alike = choice.model is None and choice.tint is not None and scene.colours == 3
-            if choice.model or (alike and choice.levels.luma <= STRONGEST / 255):
-                return self._denoise_chosen(scene, choice, progress)
-        elif self.options.model is None or self.network(3).config.channels == 1:
-            # a network of three channels that was asked for is what is taken
-            alike = noise_is_gray(scene)
-        colours = 1 if alike else scene.colours
-        network = self.network(colours)
-        planes = Planes(scene.colours, network.config.channels)
-        found = noise_levels(scene, planes, sigma, alike=alike)
-        told = found[:1] if alike else [level / gain for level, gain in zip(found, planes.gains, strict=True)]
-        self._note(self._model(colours), 255 * float(np.mean(told)))
-        levels = torch.tensor([float(np.mean(found))] if planes.together else found, dtype=torch.float32) * strength
+        choice = self._chosen(scene, sigma, choice).times(strength)
+        if choice.leaves_alone:
+            self._note(PHOTO, 0)
+            return scene.pixels.copy()
+        if choice.model and choice.tint is None:
+            return self._photograph(scene, choice, progress)
+        model = choice.model or self._model(1 if choice.tint is not None else scene.colours)
+        network = self._fused(model)
+        planes = Planes(scene.colours, network.config.channels, choice.tint)
+        if choice.told.luma:
+            found = [choice.told.luma]
+            self._note(model, 255 * choice.levels.luma)
+        else:
+            found = noise_levels(scene, planes, sigma)
+            told = [level / gain for level, gain in zip(found, planes.gains, strict=True)]
+            self._note(model, 255 * float(np.mean(told)))
+            found = [strength * level for level in found]
+        levels = torch.tensor([float(np.mean(found))] if planes.together else found, dtype=torch.float32)
         active = [i for i, level in enumerate(levels.tolist()) if level > 0]
         if not network.config.noise_map:
             active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
@@ -161,23 +163,24 @@ class Restorer:
         scene.put_back(out)
         return out
 
-    def _denoise_chosen(self, scene: Scene, choice: Choice, progress: Progress | None) -> np.ndarray:
-        """By the photo model, or where the channels go together by the gray one."""
-        pixels, colours = scene.seen(), scene.colours
-        model = choice.model or self.task.defaults[1]
-        self._note(model, 255 * choice.levels.luma)
-        out = scene.pixels.copy()
-        if choice.leaves_alone:
-            return out
-        network, many = self._fused(model), self.options.ensemble
-        source = filled(pixels[..., :-1], pixels[..., -1] > 0) if pixels.shape[2] > colours else pixels
-        if choice.tint is None:
-            parts = restored_photograph(network, source, choice.levels, ensemble=many, progress=progress)
-        else:
-            luma = choice.levels.luma * (GRAIN_GAIN if choice.model else 1)
-            parts = restored_luma(network, source, luma, choice.tint, ensemble=many, progress=progress)
-        for rows, cols, restored in parts:
-            out[rows, cols, :colours] = scene.to_pixels(restored)
+    def _chosen(self, scene: Scene, sigma: Sigma | None, choice: Choice | None) -> Choice:
+        """By the noise where nothing is said, else what was asked for."""
+        if sigma is None and self.options.model in (None, PHOTO):
+            return choice or choose(scene, photo=self.options.model == PHOTO)
+        # a network of three channels that was asked for is what is taken
+        gray = self.options.model is None or self.network(3).config.channels == 1
+        return Choice(None, tint=tint_of(scene) if gray else None)
+
+    def _photograph(self, scene: Scene, choice: Choice, progress: Progress | None) -> np.ndarray:
+        """By the photo model, luma and chroma apart."""
+        assert choice.model is not None
+        self._note(choice.model, 255 * choice.levels.luma)
+        pixels, out = scene.seen(), scene.pixels.copy()
+        source = filled(pixels[..., :-1], pixels[..., -1] > 0) if scene.has_alpha else pixels
+        for rows, cols, restored in restored_photograph(
+            self._fused(choice.model), source, choice.told, ensemble=self.options.ensemble, progress=progress
+        ):
+            out[rows, cols, : scene.colours] = scene.to_pixels(restored)
         scene.put_back(out)
         return out
 

@@ -39,12 +39,3 @@ def full_scale(dtype: np.dtype[Any]) -> float:
             "or data_range=(BLACK, WHITE)"
         )
     raise ValueError(f"images must be uint8, uint16, floating point or other integers with data_range, not {dtype}")
-
-
-def in_units_of(dtype: np.dtype[Any], sigma: float | None) -> float | None:
-    """A noise level where white is 255, in the units of images whose white is that of their type; None stays None.
-
-    >>> in_units_of(np.dtype(np.uint16), 25)
-    6425.0
-    """
-    return None if sigma is None else sigma / 255 * full_scale(dtype)

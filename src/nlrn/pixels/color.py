@@ -8,6 +8,8 @@ from torch import Tensor
 # that is independent in R, G and B stays independent in the planes.
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (1 / 2, 0.0, -1 / 2), (1 / 4, -1 / 2, 1 / 4))
 _OPPONENT_CENTRE = (0.0, 0.5, 0.5)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""What each colour has of the brightness that is seen."""
 
 FILL_REACH = 4
 """How many pixels from those that count the others take their colour."""
@@ -20,12 +22,18 @@ class Planes:
         colours: 1 (gray) or 3 (RGB), what the image has.
         channels: 1 or 3, what the network takes. A network of one channel restores the planes of a colour image
             as separate images: brightness and two opponent colours.
+        tint: how each colour changes where the noise changes the luma by 1, for a network of one channel; the luma
+            is then the one plane that holds noise, and what is taken from it is taken from each colour so many times.
     """
 
-    def __init__(self, colours: int, channels: int) -> None:
-        self.together = channels == 3
+    def __init__(self, colours: int, channels: int, tint: np.ndarray | None = None) -> None:
+        self.together, self.tint = channels == 3, tint
         # of float32 whatever torch's default is
-        if colours == 3 and channels == 1:
+        if tint is not None:
+            luma = LUMA[:colours] / (LUMA[:colours] @ tint)
+            matrix = np.concatenate([luma[None], np.linalg.svd(tint[None])[2][1:]]).astype(np.float32)
+            centre = np.zeros(colours, np.float32)
+        elif colours == 3 and channels == 1:
             matrix, centre = np.array(_OPPONENT, np.float32), np.array(_OPPONENT_CENTRE, np.float32)
         else:
             planes = max(colours, channels)
@@ -33,8 +41,10 @@ class Planes:
             centre = np.zeros(planes, np.float32)
         self.matrix = torch.from_numpy(matrix)
         self.centre = torch.from_numpy(centre).view(-1, 1, 1)
-        self.gains = self.matrix.norm(dim=1).tolist()
-        """The noise in each plane, where that in each colour is 1."""
+        self.gains: list[float] = self.matrix.norm(dim=1).tolist()
+        """The noise in each plane that holds any, where that in each colour is 1."""
+        if tint is not None:
+            self.gains = [float(1 / np.sqrt(np.square(tint).mean()))]
 
     def split(self, colours: Tensor) -> Tensor:
         """[n, H, W] in [0, 1] to the network's [B, C, H, W]."""

@@ -22,15 +22,14 @@ _log = logging.getLogger("nlrn")
 Sigma = float | Sequence[float] | np.ndarray
 
 
-def noise_levels(scene: Scene, planes: Planes, sigma: Sigma | None, *, alike: bool = False) -> list[float]:
-    """The noise in each plane of an image, in units of its range; 0 where an estimate is negligible.
+def noise_levels(scene: Scene, planes: Planes, sigma: Sigma | None) -> list[float]:
+    """The noise in each plane that holds any, in units of the range; 0 where an estimate is negligible.
 
     Args:
         scene: what its transparency and masks hide has no part in an estimate.
         planes: how the image becomes planes.
         sigma: standard deviation of the noise in the units of the pixels, one for all or one for each colour; None
             estimates it and logs it.
-        alike: the noise is the same in all colours (see :mod:`nlrn.pixels.gray`), and not independent.
 
     Raises:
         ValueError: a sigma that cannot be meant.
@@ -38,26 +37,24 @@ def noise_levels(scene: Scene, planes: Planes, sigma: Sigma | None, *, alike: bo
     span = scene.range.span
     if sigma is not None:
         given = _checked(sigma, scene)
-        if alike:
-            return _shared(scene, planes, float(np.sqrt(np.square(given).mean())))
+        if planes.tint is not None:
+            return [float(np.sqrt(np.square(given).mean())) * planes.gains[0]]
         weights = np.square(planes.matrix.numpy().astype(np.float64))
         # a network of three channels sees a gray image three times
         return [float(level) for level in np.sqrt(weights @ np.square(given))]
     measured = measured_levels(scene, planes)
     relative = [level / gain for level, gain in zip(measured, planes.gains, strict=True)]
-    shown = measured[0] if alike else float(np.mean(relative))
-    _log.info("noise estimated: sigma %.3g, where white is %g", span * shown, scene.range.white)
+    _log.info("noise estimated: sigma %.3g, where white is %g", span * float(np.mean(relative)), scene.range.white)
     return [level if part >= _NEGLIGIBLE / 255 else 0.0 for level, part in zip(measured, relative, strict=True)]
 
 
-def estimated_sigma(pixels: np.ndarray) -> float:
-    """The standard deviation of the noise in [H, W, C], where white is 255, mean over the planes of the image."""
-    scene = Scene(pixels)
+def estimated_sigma(scene: Scene) -> float:
+    """The standard deviation of the noise, where white is 255, mean over the colours of the image."""
     return 255 * float(np.mean(measured_levels(scene, Planes(scene.colours, scene.colours))))
 
 
 def measured_levels(scene: Scene, planes: Planes) -> list[float]:
-    """The noise that each plane is estimated to hold, in units of the range."""
+    """The noise that each plane which holds any is estimated to hold, in units of the range."""
     known = scene.known
     return [_estimate(scene, planes, i, known) for i in range(len(planes.gains))]
 
@@ -95,16 +92,6 @@ def _estimate(scene: Scene, planes: Planes, plane: int, known: np.ndarray | None
     if scene.lost is not None:
         colours[scene.lost] = 0.5
     return estimate_sigma(planes.one(colours, plane), known) / unit
-
-
-def _shared(scene: Scene, planes: Planes, sigma: float) -> list[float]:
-    """Noise of ``sigma`` in the colours shared out among the planes as it is measured in them."""
-    measured = np.array(measured_levels(scene, planes))
-    if not measured.any():
-        return [sigma if i == 0 else 0.0 for i in range(len(measured))]
-    back = np.linalg.pinv(planes.matrix.numpy().astype(np.float64))
-    in_colours = np.sqrt((np.square(back) @ np.square(measured)).mean())
-    return [float(level) for level in measured * sigma / in_colours]
 
 
 def _checked(sigma: Any, scene: Scene) -> np.ndarray:

@@ -27,7 +27,9 @@ _ROUNDS = 12
 _CLIP_DISTANCE = 2.5  # in standard deviations from the end of the range: beyond, clipping hardly shows
 
 
-def estimate_sigma(plane: npt.ArrayLike, seen: npt.NDArray[np.bool_] | None = None) -> float:
+def estimate_sigma(
+    plane: npt.ArrayLike, seen: npt.NDArray[np.bool_] | None = None, *, most: int = _MOST_PATCHES
+) -> float:
     """The standard deviation of white Gaussian noise in a plane, in the plane's own units.
 
     Bias and spread (one standard deviation), measured in grey levels of 255 on 80 gray photographs of 180 x 180 to
@@ -51,6 +53,7 @@ def estimate_sigma(plane: npt.ArrayLike, seen: npt.NDArray[np.bool_] | None = No
     Args:
         plane: [H, W], any real dtype and scale.
         seen: [H, W], the pixels that count, such as those that are not transparent; default all.
+        most: patches that are looked at, about; fewer are quicker.
 
     Returns:
         The standard deviation, 0 or more; 0 for a plane of one value, and for one with fewer than 400 patches
@@ -74,9 +77,9 @@ def estimate_sigma(plane: npt.ArrayLike, seen: npt.NDArray[np.bool_] | None = No
     if seen is not None and not seen.any():
         return 0.0
     low, high = _ends(plane if seen is None else plane[seen])
-    patches = _patches(plane, height * width)
+    patches = _patches(plane, height * width, most)
     if seen is not None:
-        patches = patches[_patches(seen, height * width).all((1, 2))]
+        patches = patches[_patches(seen, height * width, most).all((1, 2))]
         if len(patches) < _FEWEST_PATCHES:
             return 0.0
     gradients = _gradients(patches)
@@ -112,10 +115,10 @@ def _ends(plane: npt.NDArray[np.generic]) -> tuple[float, float]:
     )
 
 
-def _patches(plane: npt.NDArray[np.generic], count: int) -> npt.NDArray[np.float64]:
-    """At most about 100,000 of the ``count`` patches [N, 5, 5], spread evenly over the plane."""
+def _patches(plane: npt.NDArray[np.generic], count: int, most: int) -> npt.NDArray[np.float64]:
+    """At most about so many of the ``count`` patches [N, 5, 5], spread evenly over the plane."""
     # An odd step visits all places of the 8 x 8 blocks of a JPEG alike.
-    step = int(np.ceil(np.sqrt(count / _MOST_PATCHES))) | 1
+    step = int(np.ceil(np.sqrt(count / most))) | 1
     windows = np.lib.stride_tricks.sliding_window_view(plane, (_SIDE, _SIDE))[::step, ::step]
     return windows.reshape(-1, _SIDE, _SIDE).astype(np.float64)
 

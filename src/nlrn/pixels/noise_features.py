@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from nlrn.pixels.color import LUMA
+
 BLOCK = 32
 _SCALES = 5
 _QUANTILES = (0.03, 0.1, 0.25, 0.5)
@@ -29,10 +31,10 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
     Blocks in which no pixel differs from another, such as those of a drawing, and blocks that are black or white in
     part say nothing of noise and are left out where others remain.
     """
-    blocks = _blocks(rgb) * np.float32(scale)
+    blocks = blocks_of(rgb, BLOCK, _MOST_BLOCKS).astype(np.float32) * np.float32(scale)
     if len(blocks) < FEWEST_BLOCKS:
         return None
-    luma = blocks @ np.array([0.299, 0.587, 0.114], np.float32)
+    luma = blocks @ LUMA
     chroma = (0.564 * (blocks[..., 2] - luma), 0.713 * (blocks[..., 0] - luma))
     low, high = luma.min((1, 2)), luma.max((1, 2))
     free = (low >= _CLIPPED) & (high <= 255 - _CLIPPED)
@@ -52,12 +54,12 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
     return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped]]).astype(np.float32)
 
 
-def _blocks(rgb: npt.NDArray[np.generic]) -> Floats:
-    """At most so many blocks [N, 32, 32, 3], spread evenly."""
-    rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
-    whole = rgb[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3).swapaxes(1, 2)
-    step = max(1, round(np.sqrt(rows * columns / _MOST_BLOCKS)))
-    return whole[::step, ::step].reshape(-1, BLOCK, BLOCK, 3).astype(np.float32)
+def blocks_of(pixels: npt.NDArray[np.generic], side: int, most: int) -> npt.NDArray[np.generic]:
+    """At most about so many blocks [N, side, side, C] of pixels [H, W, C], spread evenly."""
+    rows, columns = (length // side for length in pixels.shape[:2])
+    whole = pixels[: rows * side, : columns * side].reshape(rows, side, columns, side, pixels.shape[2]).swapaxes(1, 2)
+    step = max(1, round(np.sqrt(rows * columns / most)))
+    return whole[::step, ::step].reshape(-1, side, side, pixels.shape[2])
 
 
 def _energies(plane: Floats) -> Iterator[Floats]:

@@ -7,7 +7,7 @@ much, as S. Guo et al. do ("Toward Convolutional Blind Denoising of Real Photogr
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,13 @@ from nlrn.pixels.scene import Scene
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
 _FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
+_PATCHES = 20_000
+# Grey levels of noise in means of four pixels: what hardly any clean picture is given, and what noise at least has.
+_EVEN_FROM, _SEEN = 2.3, 1.5
+# Times as much in means of sixteen: texture and cameras have more, letters have less.
+_EVEN_DOWN_TO, _EVEN_UP_TO = 0.6, 1.5
+_TEXTURE = 1.6  # times as much in means of sixteen as all noise together
+_SOME_COLOUR = 0.1
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,9 @@ class Noise:
     """Standard deviation in the two chroma planes (Cb and Cr of JPEG), root of their mean square: blotches."""
     white: bool
     """Whether it is independent from pixel to pixel, as no camera makes it."""
+    even: bool = False
+    """Whether means of several pixels are hardly noisier than such noise would have them, or the colours as finely as
+    the brightness: noise that was added to a finished picture, saved as JPEG, blurred or enlarged."""
 
 
 def estimate_noise(image: Any, *, channel_axis: int | None = None) -> Noise | None:
@@ -62,7 +72,7 @@ def estimate_noise(image: Any, *, channel_axis: int | None = None) -> Noise | No
     def look(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
         scene = Scene(pixels, masked=masked)
         noise, unit = noise_of(scene.seen()), 1.0 if scene.plain else scene.range.span
-        found.append(noise and Noise(noise.luma * unit, noise.chroma * unit, noise.white))
+        found.append(noise and replace(noise, luma=noise.luma * unit, chroma=noise.chroma * unit))
         return pixels
 
     for_any(image, channel_axis, look)
@@ -77,14 +87,49 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
     if features is None:
         return None
     luma, chroma, white = _read(features)
-    if _is_drawn(colours, full) or (white <= 0 and _is_texture(features, luma, chroma)):
+    if _is_drawn(colours, full):
         return Noise(0.0, 0.0, False)
+    planes, even = [plane * np.float32(255 / full) for plane in _opponent(colours)], False
     if white > 0:
         # patches tell white noise more exactly, and that there is none in a page of small letters
-        luma, *chromas = (estimate_sigma(plane) / full * 255 for plane in _opponent(colours))
-        chroma = float(np.mean(np.square(chromas)) ** 0.5)
+        luma, *chromas = (estimate_sigma(plane) for plane in planes)
+        chroma = _together(chromas)
+    else:
+        twos, fours, colour = _in_means(planes)
+        if twos >= _EVEN_FROM and _EVEN_DOWN_TO * twos <= fours <= _EVEN_UP_TO * twos:
+            luma, even = twos, True
+        elif twos >= _SEEN and colour >= 0.5 * twos:
+            luma, even = (luma + twos) / 2, True
+        elif _is_texture(features, luma, chroma) or fours > _TEXTURE * max(luma, 2.0):
+            return Noise(0.0, 0.0, False)
+        elif chroma > _SOME_COLOUR:
+            luma = _bounded(luma, chroma)
     unit = full / 255
-    return Noise(luma * unit, chroma * unit if pixels.shape[2] > 2 else 0.0, white > 0)
+    return Noise(luma * unit, chroma * unit if pixels.shape[2] > 2 else 0.0, white > 0, even)
+
+
+def _in_means(planes: list[npt.NDArray[np.float32]]) -> tuple[float, float, float]:
+    """The noise of luma in means of 2 x 2 and of 4 x 4 pixels and that of chroma in means of 2 x 2, such that white
+    noise is as strong in all of them as in single pixels."""
+    luma, *chromas = (_halved(plane) for plane in planes)
+    twos, fours, *colours = (estimate_sigma(p, most=_PATCHES) for p in (luma, _halved(luma), *chromas))
+    return twos, fours, _together(colours)
+
+
+def _halved(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    rows, columns = (length // 2 * 2 for length in plane.shape)
+    whole = plane[:rows, :columns]
+    return np.asarray((whole[::2, ::2] + whole[::2, 1::2] + whole[1::2, ::2] + whole[1::2, 1::2]) / 2, np.float32)
+
+
+def _together(levels: list[float]) -> float:
+    return float(np.sqrt(np.square(levels).mean()))
+
+
+def _bounded(luma: float, chroma: float) -> float:
+    """Fine texture is taken for grain, but colours tell: no camera has so much more of grain than of blotches."""
+    most = max(4.0, 2.2 * chroma)
+    return luma if luma <= most else max(most, luma / 1.8)
 
 
 def _is_texture(features: npt.NDArray[np.float32], luma: float, chroma: float) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from starlette.applications import Starlette
@@ -27,6 +27,9 @@ from nlrn.web.order import order_of, whole_number
 from nlrn.web.refused import RefusedError
 from nlrn.web.requests import as_png, entries_of, format_of, json_of, numbers_of, page_of, region_of, unless_gone
 from nlrn.web.sessions import Entry, Session, Studio
+
+if TYPE_CHECKING:
+    from nlrn.pixels.range import Range
 
 _STATIC = Path(__file__).parent / "static"
 _LARGEST_PIECE = 1 << 20  # pixels restored while a request waits
@@ -190,20 +193,21 @@ class _Answers:
         query = numbers_of(request)
         number = whole_number({"page": 0, **query}, "page", 0, 1 << 20)
         longest = whole_number({"longest": LONGEST, **query}, "longest", 16, LONGEST)
+        page = page_of(entry, number)
         if query.get("of") == "result":
-            if entry.result is None or number >= len(entry.result.pages):
+            if entry.result is None:
                 raise RefusedError("There is no result any more.", 404)
-            pixels, reduction = entry.result.pages[number].pixels, 1
+            pixels, reduction, span = entry.result.pages[number].pixels, 1, page.range
+        elif "width" in query:
+            pixels, reduction, span = page.picture.pixels, 1, page.range
         else:
-            page = page_of(entry, number)
-            whole = page.picture.pixels, 1
-            pixels, reduction = whole if "width" in query else (page.overview, page.reduction)
+            pixels, reduction, span = page.overview, page.reduction, None
         if "width" in query:
             left, top, width, height = region_of(query)
             pixels = pixels[top : top + height, left : left + width]
             if 0 in pixels.shape:
                 raise RefusedError("This part lies outside of the picture.")
-        return await self._in_thread(partial(as_png, pixels, longest, reduction))
+        return await self._in_thread(partial(as_png, pixels, longest, reduction, span))
 
     async def piece(self, request: Request) -> Response:
         """A part of a picture restored, as PNG; ends with the request."""
@@ -216,7 +220,7 @@ class _Answers:
         (await self.studio.models()).check(order)
         pieces = self.studio.pieces
         job = Job(region[2] * region[3], lambda progress: pieces().restore(page, region, order, progress))
-        return await self._looked(request, session, "piece", job)
+        return await self._looked(request, session, "piece", job, page.range)
 
     async def looks(self, request: Request) -> Response:
         """The pixels that the network looks at when it restores one, as PNG; ends with the request."""
@@ -273,8 +277,10 @@ class _Answers:
     async def _in_thread(self, action: Callable[[], Value]) -> Value:
         return await asyncio.get_running_loop().run_in_executor(self._threads, action)
 
-    async def _looked(self, request: Request, session: Session, what: str, job: "Job[Any]") -> Response:
-        """The result of a job as PNG, while somebody waits for it."""
+    async def _looked(
+        self, request: Request, session: Session, what: str, job: "Job[Any]", span: "Range | None" = None
+    ) -> Response:
+        """The result of a job as PNG, with black and white where they are, while somebody waits for it."""
         from nlrn.web.making import sentence_of
 
         session.look(what, job)
@@ -287,4 +293,4 @@ class _Answers:
             raise RefusedError("Something else was asked for meanwhile.", 409)
         if error is not None:
             raise RefusedError(sentence_of("This part", error), getattr(error, "status", 500))
-        return await self._in_thread(partial(as_png, job.result.result(), 4096))
+        return await self._in_thread(partial(as_png, job.result.result(), 4096, span=span))

@@ -10,11 +10,11 @@ from nlrn.explanation.attention import explain
 from nlrn.explanation.heatmaps import draw
 from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.restorer import Restorer
-from nlrn.pixels.arrays import colours_of, in_units_of
+from nlrn.pixels.arrays import colours_of
 from nlrn.pixels.levels import STRONGEST, WEAKEST
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
-from nlrn.web.work import Models, Page, Progress, deep, restored_by, sentence, why_nothing
+from nlrn.web.work import Models, Page, Progress, restored_by, sentence, whole, why_nothing
 
 Region = tuple[int, int, int, int]
 """Left, top, width and height, in pixels of the picture as it came."""
@@ -72,7 +72,7 @@ class Pieces:
         restorer = self._restorer(order)
         restorer.on_step = progress
         started = time.perf_counter()
-        restored = restored_by(restorer, seen, order, choice=choice)
+        restored = restored_by(restorer, seen, page.range, order, choice=choice)
         factor = order.scale if order.task == "sr" else 1
         if self._models.speed(order, page) is None:  # that of a whole picture is better known
             self._models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
@@ -86,7 +86,7 @@ class Pieces:
         choice = page.choice
         if order.model == PHOTO and choice.model != PHOTO:
             if page.number not in self._as_photographs:
-                self._as_photographs[page.number] = choose(deep(page.picture.pixels), photo=True)
+                self._as_photographs[page.number] = choose(whole(page.picture), photo=True)
             choice = self._as_photographs[page.number]
         if order.model in (None, PHOTO) and (choice.model or choice.tint is not None):
             return order, choice
@@ -110,7 +110,7 @@ class Pieces:
         serving = order if order.task == "sr" else replace(order, model=self._models.chosen(order, page))
         network = self._restorer(serving).network(colours_of(pixels)).network
         sigma = page.level if order.sigma is None else order.sigma
-        level = in_units_of(pixels.dtype, 0.0 if sigma < WEAKEST else min(sigma, STRONGEST))
+        level = page.range.in_units(0.0 if sigma < WEAKEST else min(sigma, STRONGEST))
         try:
             return draw(explain(network, pixels, x, y, sigma=level, scale=order.scale))
         except ValueError as error:

@@ -12,6 +12,7 @@ from nlrn.web.refused import RefusedError
 from nlrn.web.sessions import Entry, Session
 
 if TYPE_CHECKING:
+    from nlrn.pixels.range import Range
     from nlrn.web.work import Page
 
 _MOST_JSON = 1 << 16
@@ -98,9 +99,10 @@ def format_of(request: Request) -> tuple[str, int | None]:
     return wanted, int(quality)
 
 
-def as_png(pixels: Any, longest: int, reduced: int = 1) -> Response:
-    """Pixels for the screen, and by how much they are reduced: already, and once more."""
+def as_png(pixels: Any, longest: int, reduced: int = 1, span: "Range | None" = None) -> Response:
+    """Pixels for the screen, with black and white where they are, and by how much they are reduced: already, and once
+    more."""
     from nlrn.web.views import png, shown
 
-    image, factor = shown(pixels, longest)
+    image, factor = shown(pixels, longest, span)
     return Response(png(image), media_type="image/png", headers={"X-Reduced": str(factor * reduced)})

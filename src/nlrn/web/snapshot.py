@@ -22,18 +22,18 @@ def _picture(entry: Entry, studio: Studio) -> dict[str, Any]:
         return {**said, "state": "refused", "error": entry.refused}
     if entry.opened is None:
         return {**said, "state": "opening"}
-    from nlrn.web import work  # it is there: it has opened the picture
+    from nlrn.web import words, work  # they are there: they have opened the picture
 
     pages = [
         {
             "width": page.picture.pixels.shape[1],
             "height": page.picture.pixels.shape[0],
-            "about": work.describe(page),
+            "about": words.describe(page),
             "sigma": round(page.sigma, 2),
             "level": round(page.level, 2),
             "serves": studio.loaded().chosen(Order("denoise"), page),
             "nothing": work.why_nothing(page, Order("denoise")) is not None,
-            "found": work.found(page),
+            "found": words.found(page),
             "gray": work.is_gray(page),
         }
         for page in entry.opened.pages

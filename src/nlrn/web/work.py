@@ -19,8 +19,10 @@ from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
-from nlrn.pixels.arrays import colours_of, in_units_of
+from nlrn.pixels.arrays import colours_of
 from nlrn.pixels.levels import estimated_sigma
+from nlrn.pixels.range import Range
+from nlrn.pixels.scene import Scene
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
 from nlrn.web.views import shown
@@ -41,6 +43,8 @@ class Page:
 
     picture: Picture
     """Its pixels lie on the disk."""
+    range: Range
+    """Where black and white are in them."""
     sigma: float
     """The noise level as if it were white, where white is 255."""
     choice: Choice
@@ -141,12 +145,12 @@ def open_picture(path: Path, place: Path) -> Opened:
     pages: list[Page] = []
     while pictures:
         picture = pictures.pop(0)  # not all of them in memory twice
-        sigma = _estimated(picture.pixels)
+        scene = whole(picture)
+        sigma, choice = _estimated(scene), choose(scene)
         kept = keep(picture.pixels, place / f"page-{len(pages)}.npy")
-        overview, reduction = shown(kept)
+        overview, reduction = shown(kept, span=scene.range)
         overview = keep(overview, place / f"overview-{len(pages)}.npy")
-        choice = choose(deep(picture.pixels))
-        pages.append(Page(replace(picture, pixels=kept), sigma, choice, overview, reduction))
+        pages.append(Page(replace(picture, pixels=kept), scene.range, sigma, choice, overview, reduction))
     return Opened(path.name, pages)
 
 
@@ -155,11 +159,17 @@ def deep(pixels: np.ndarray) -> np.ndarray:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _estimated(pixels: np.ndarray) -> float:
-    whole = deep(pixels)
-    if whole.shape[2] in (2, 4) and not whole[..., -1].any():
+def whole(picture: Picture) -> Scene:
+    """A picture as it is looked at."""
+    scene = Scene(deep(np.asarray(picture.pixels)))
+    scene.find_hot()
+    return scene
+
+
+def _estimated(scene: Scene) -> float:
+    if scene.has_alpha and not scene.pixels[..., -1].any():
         return 0.0  # there is nothing to be seen
-    return estimated_sigma(whole)
+    return estimated_sigma(scene)
 
 
 def keep(pixels: np.ndarray, path: Path) -> np.ndarray:
@@ -184,7 +194,7 @@ def restore(page: Page, order: Order, models: Models, progress: Progress | None 
     restorer = models.restorer(order)
     if progress is not None:
         progress = _by_steps(restorer, order, pixels, progress)
-    restored = restored_by(restorer, pixels, order, progress)
+    restored = restored_by(restorer, pixels, page.range, order, progress)
     models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
     return restored
 
@@ -238,32 +248,10 @@ def _finds_nothing(page: Page, order: Order) -> bool:
     return order.model != PHOTO and page.sigma < NEGLIGIBLE
 
 
-def found(page: Page) -> str:
-    """A sentence about the noise in a picture."""
-    if min(page.picture.pixels.shape[:2]) < 24:
-        return "Too small to tell its noise: set the level by hand."
-    level = page.level
-    if level == 0:
-        return f"Hardly any noise (level {min(page.sigma, NEGLIGIBLE):.1f} of 255)."
-    words = ((4, "A little"), (12, "Some"), (30, "Strong"), (75, "Very strong"))
-    word = next((word for limit, word in words if level <= limit), "Very strong")
-    blotches = 255 * page.choice.levels.chroma
-    kind = "grain of a camera" if page.choice.model == PHOTO else "noise"
-    more = f" and blotches of colour ({blotches:.1f})" if blotches >= NEGLIGIBLE else ""
-    return f"{word} {kind} (level {level:.1f} of 255){more}."
-
-
-def describe(page: Page) -> str:
-    """One line: size, depth, colours, format."""
-    pixels = page.picture.pixels
-    depth = {"uint8": "8-bit", "uint16": "16-bit"}.get(str(pixels.dtype), "floating-point")
-    kind = ("gray", "gray", "gray with alpha", "RGB", "RGB with alpha")[1 if pixels.ndim == 2 else pixels.shape[2]]
-    return f"{pixels.shape[1]} x {pixels.shape[0]} pixels, {depth} {kind}, {page.picture.metadata.format}"
-
-
 def restored_by(
     restorer: Restorer,
     pixels: np.ndarray,
+    span: Range,
     order: Order,
     progress: Progress | None = None,
     choice: Choice | None = None,
@@ -271,17 +259,19 @@ def restored_by(
     """[H, W] or [H, W, C] restored, to as many axes.
 
     Args:
+        span: where black and white are.
         choice: what was found in the picture of which this is a part.
 
     Raises:
         RefusedError: the order cannot be carried out.
     """
+    scene = Scene(deep(pixels), span)
     try:
         if order.task == "sr":
-            restored = restorer.upscale(deep(pixels), Size(order.scale), progress)
+            restored = restorer.upscale(scene, Size(order.scale), progress)
         else:
-            sigma = in_units_of(pixels.dtype, order.sigma)
-            restored = restorer.denoise(deep(pixels), sigma, progress, strength=order.strength, choice=choice)
+            sigma = span.in_units(order.sigma)
+            restored = restorer.denoise(scene, sigma, progress, strength=order.strength, choice=choice)
     except (ValueError, UserError) as error:
         raise RefusedError(sentence(error), 422) from None
     return restored[..., 0] if pixels.ndim == 2 else restored
