@@ -15,6 +15,9 @@ from nlrn.network import NLRN
 
 # quintic whose iteration drives all singular values towards 1, steep at zero (Jordan's coefficients)
 _QUINTIC = (3.4445, -4.7750, 2.0315)
+_DECAY = 0.1
+"""How much smaller, relative to the learning rate, each iteration makes the parameters. Updates of one size let kernels
+grow for ever, and a recurrence of eight steps then leaves its course."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -24,12 +27,10 @@ class Muon(torch.optim.Optimizer):
         params: parameters of two or more dimensions.
         lr: learning rate; an update changes the entries by about 0.2 times it (root mean square), as AdamW's does.
         momentum: how much of the running mean of the gradients each iteration keeps.
-        decay: how much smaller, relative to the learning rate, each iteration makes the parameters. Updates of one
-            size let kernels grow for ever, and a recurrence of eight steps leaves its course.
     """
 
-    def __init__(self, params: Any, lr: float, momentum: float = 0.95, decay: float = 0.1) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "decay": decay})
+    def __init__(self, params: Any, lr: float, momentum: float = 0.95) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -43,7 +44,7 @@ class Muon(torch.optim.Optimizer):
                 mean.lerp_(parameter.grad, 1 - keep)
                 update = orthogonal(parameter.grad.lerp(mean, keep).flatten(1))
                 size = 0.2 * max(update.shape) ** 0.5
-                parameter.mul_(1 - group["lr"] * group["decay"])
+                parameter.mul_(1 - group["lr"] * _DECAY)
                 parameter.add_(update.reshape(parameter.shape), alpha=-group["lr"] * size)
         return loss
 
