@@ -42,7 +42,6 @@ def with_alpha(value: float) -> np.ndarray:
         lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), "0.1"),
         *(lambda one=one: nlrn.estimate_sigma(one) for one in ("a.png", IMAGE[0], [["a"]], IMAGE.astype(complex))),
         lambda: nlrn.denoise(torch.rand(1, 8, 8, device="meta"), 0.1),
-        lambda: nlrn.denoise(torch.nested.nested_tensor([torch.rand(1, 8, 8)], layout=torch.jagged), 0.1),
     ],
 )
 def test_what_looks_right_and_is_not_is_one_sentence(wrong: Callable[[], object]) -> None:
