@@ -99,7 +99,7 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
         if twos >= _EVEN_FROM and _EVEN_DOWN_TO * twos <= fours <= _EVEN_UP_TO * twos:
             luma, even = twos, True
         elif twos >= _SEEN and colour >= 0.5 * twos:
-            luma, even = (luma + twos) / 2, True
+            luma, even = max(luma, twos), True
         elif _is_texture(features, luma, chroma) or fours > _TEXTURE * max(luma, 2.0):
             return Noise(0.0, 0.0, False)
         elif chroma > _SOME_COLOUR:
