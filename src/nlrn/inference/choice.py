@@ -27,9 +27,6 @@ _GRAIN_GAIN, _BLOTCH_GAIN = 1.75, 2.5
 resolution: noise is as strong in the coarse bands, where white noise of the same deviation is not."""
 _EVEN_BLOTCH_GAIN, _EVEN_LEAST_CHROMA = 1.05, 0.24
 """The same where the noise is even or white; the luma's is told as it is."""
-_FINE_COLOURS = 0.65
-"""Of the level of luma: even noise with so much of chroma is all but independent in red, green and blue, and the
-model that sees them together knows it better."""
 _STRONGEST = 70 / 255
 _log = logging.getLogger("nlrn")
 
@@ -90,8 +87,9 @@ def choose(scene: Scene, *, photo: bool = False) -> Choice:
         return Choice(None, Levels(level, 0.0), Levels(level, 0.0), tint)
     luma, chroma = noise.luma / white, 0.0 if tint is not None else noise.chroma / white
     even = noise.even or noise.white
-    if noise.even and tint is None and not photo and chroma >= _FINE_COLOURS * luma:
-        sigma = luma / float(np.linalg.norm(LUMA))  # where it is as strong in red, green and blue
+    if noise.fine and tint is None and not photo:
+        # as good as independent in red, green and blue, and as strong: for the model that sees them together
+        sigma = luma / float(np.linalg.norm(LUMA))
         _log.info("noise estimated: sigma %.3g, where white is 255", 255 * sigma)
         return Choice(None, Levels(sigma, 0.0), Levels(sigma, 0.0))
     if not even:
