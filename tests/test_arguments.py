@@ -15,6 +15,13 @@ IMAGE = np.random.default_rng(0).integers(90, 160, (24, 24), np.uint8)
 NETWORK = nlrn.NLRN(nlrn.Config(steps=1, filters=4, embedding=2, window=3)).eval()
 
 
+def with_alpha(value: float) -> np.ndarray:
+    """A picture with one pixel whose transparency is that."""
+    pixels = np.stack([IMAGE / 255] * 4, -1).astype(np.float32)
+    pixels[3, 4, 3] = value
+    return pixels
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -27,6 +34,7 @@ NETWORK = nlrn.NLRN(nlrn.Config(steps=1, filters=4, embedding=2, window=3)).eval
         *(lambda one=one: nlrn.NonLocalBlock(one) for one in (0, -8, 8.0, "8", None)),
         *(lambda one=one: nlrn.NonLocalBlock(8, window=one) for one in (0, -3, 4, 5.0, "5")),
         *(lambda one=one: nlrn.NonLocalBlock(8, embedding=one) for one in (0, -1, 2.0)),
+        *(lambda one=one: nlrn.upscale(with_alpha(one), 2, channel_axis=-1) for one in (np.nan, np.inf, -np.inf)),
         lambda: NETWORK(IMAGE, 0.1),
         lambda: NETWORK(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 0.1),
         lambda: NETWORK([[0.5]], 0.1),
@@ -34,7 +42,6 @@ NETWORK = nlrn.NLRN(nlrn.Config(steps=1, filters=4, embedding=2, window=3)).eval
         lambda: nlrn.load("denoise-gray-lite")(torch.rand(1, 1, 8, 8), "0.1"),
         *(lambda one=one: nlrn.estimate_sigma(one) for one in ("a.png", IMAGE[0], [["a"]], IMAGE.astype(complex))),
         lambda: nlrn.denoise(torch.rand(1, 8, 8, device="meta"), 0.1),
-        lambda: nlrn.denoise(torch.nested.nested_tensor([torch.rand(1, 8, 8)], layout=torch.jagged), 0.1),
     ],
 )
 def test_what_looks_right_and_is_not_is_one_sentence(wrong: Callable[[], object]) -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +170,21 @@ def in_float64() -> Any:
     return torch.no_grad()
 
 
+@contextmanager
+def with_rough_products() -> Iterator[None]:
+    torch.set_float32_matmul_precision("medium")
+    yield
+    assert torch.get_float32_matmul_precision() == "medium"
+    torch.set_float32_matmul_precision("highest")
+
+
 STATES: dict[str, Callable[[], Any]] = {
     "float64": in_float64,
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "meta device": lambda: torch.device("meta"),
     "inference": torch.inference_mode,
     "gradients": torch.enable_grad,
+    "rough products": with_rough_products,
 }
 
 

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import nlrn
 from nlrn import models
 from nlrn.config import SIMILARITIES
 from nlrn.inference import fused as inference
@@ -106,6 +109,26 @@ def test_a_map_that_was_used_before_does_not_matter(network) -> None:
     first = fused(x)
     fused(torch.full((2, 1, 40, 25), torch.nan))
     assert torch.equal(fused(x), first)
+
+
+@pytest.mark.parametrize("name", cards.list_models())
+@pytest.mark.parametrize("precision", ["fp32", "auto"])
+def test_any_number_of_threads_gives_the_same_bytes(name: str, precision: Any) -> None:
+    pixels = np.random.default_rng(0).normal(128, 20, (33, 41, 3)).clip(0, 255).astype(np.uint8)
+    image = pixels if models.load(name).config.channels == 3 or name == "denoise-photo" else pixels[..., 0]
+    axis = -1 if image.ndim == 3 else None
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        try:
+            if models.load(name).config.task == "sr":
+                results.append(nlrn.upscale(image, 2, model=name, precision=precision))
+            else:
+                results.append(nlrn.denoise(image, 20, model=name, precision=precision, channel_axis=axis))
+        finally:
+            torch.set_num_threads(1)
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
 
 
 _MANY_SIZES = """

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +42,7 @@ def started(command: list[str]) -> Iterator[Callable[..., "subprocess.Popen[str]
     running: list[subprocess.Popen[str]] = []
 
     def start(*more: str, **how: object) -> subprocess.Popen[str]:
-        # tests that a shell runs in the background inherit a Ctrl-C that is ignored
-        how.setdefault("preexec_fn", partial(signal.signal, signal.SIGINT, signal.SIG_DFL))
+        how.setdefault("preexec_fn", heed_signals)
         process = subprocess.Popen([*command, *more], text=True, **how)  # type: ignore[call-overload]
         running.append(process)
         return process
@@ -56,6 +54,12 @@ def started(command: list[str]) -> Iterator[Callable[..., "subprocess.Popen[str]
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
+
+
+def heed_signals() -> None:
+    """Tests that a shell runs in the background, or below nohup, inherit signals that are ignored."""
+    for one in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(one, signal.SIG_DFL)
 
 
 def wait_for(out: Path, count: int, process: subprocess.Popen[str]) -> None:

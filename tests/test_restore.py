@@ -112,7 +112,7 @@ def test_eight_times_is_four_times_and_then_twice(network) -> None:
         ({"scale": 2, "width": 60}, "scale, or its width"),
         ({"scale": 1}, "above 1"),
         ({"scale": 17}, "at most 16"),
-        ({"width": 0}, "positive"),
+        ({"width": 0}, "above 0"),
         ({"width": 10}, "24 x 20 cannot be enlarged to 10 x 8"),
         ({"width": 24, "height": 10}, "cannot be enlarged"),
         ({"height": 330}, "up to 16 times"),

@@ -96,7 +96,7 @@ def test_a_line_of_json_for_each_picture(folder: Path, capsys) -> None:
     good = lines["in/a.png"]
     assert (good["level"], good["model"], good["output"], good["error"]) == (
         9,
-        "denoise-gray-lite",
+        "denoise-gray",
         "out/a.png",
         None,
     )

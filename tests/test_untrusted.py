@@ -125,7 +125,7 @@ def test_weights_in_half_are_weights(model: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "a\0b", "x" * 5000, "./", "no/such/thing", "\n"])
 def test_a_name_that_no_file_has_is_no_model(name: str) -> None:
-    with pytest.raises(ModelError, match="no such model"):
+    with pytest.raises(ModelError, match=r"no such model|an empty name"):
         models.load(name)
 
 
@@ -279,7 +279,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
     "a weight is missing": lambda s: s["network"].pop("head.weight"),
     "a weight is not finite": lambda s: s["network"]["head.weight"].fill_(float("nan")),
     "a weight is a number": lambda s: s["average"].update({"head.weight": 3}),
-    "a weight is huge and empty": lambda s: s["average"].update({"head.weight": torch.zeros(1).expand(10**9)}),
+    "a weight is huge and empty": lambda s: s["average"].update({"head.weight": torch.zeros(1).expand(10**8)}),
     "one optimizer": lambda s: s["optimizers"].pop(),
     "no optimizers": lambda s: s.update(optimizers=None),
     "an optimizer of less": lambda s: s["optimizers"][0]["param_groups"][0]["params"].pop(),

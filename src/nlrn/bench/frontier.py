@@ -76,13 +76,16 @@ def draw(results: dict[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
+    fastest = {min(row["seconds"], key=row["seconds"].get) for row in results["rows"]}
+    measured = f"{results['size']} x {results['size']} pixels, {' or '.join(sorted(fastest))}"
+    threads = f"{results['threads']} thread{'s' * (results['threads'] > 1)}"
     for axes, (panel, title) in zip(figure.subplots(1, len(_TITLES)), _TITLES.items(), strict=True):
         for row in (r for r in results["rows"] if r["panel"] == panel):
-            precision, taken = min(row["seconds"].items(), key=lambda item: item[1])
+            taken = min(row["seconds"].values())
             colour = "tab:red" if row["ours"] else "tab:gray"
             axes.plot(taken, row["psnr"], "o", color=colour)
             axes.annotate(
-                f"{row['name']} ({precision})",
+                row["name"],
                 (taken, row["psnr"]),
                 xytext=(0, 6),
                 textcoords="offset points",
@@ -91,9 +94,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
                 color=colour,
             )
         axes.set_xscale("log")
-        axes.margins(0.25)
+        axes.margins(0.35, 0.25)
         axes.set_title(title)
-        axes.set_xlabel("seconds for {size} x {size} pixels, {threads} threads".format(**results))
+        axes.set_xlabel(f"seconds for {measured}, {threads}")
         axes.grid(alpha=0.3)
         if panel == "gray":
             axes.set_ylabel("PSNR (dB)")

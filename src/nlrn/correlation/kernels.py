@@ -42,7 +42,7 @@ KERNELS = {
     "amxbf16": Kernel(
         torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=4
     ),
-    # with a matrix unit: 7.25 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.2
+    # with a matrix unit: 7.2 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.0
     "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), ("avx512_bf16",), slow_beside="amx_bf16"),
     "avx512": Kernel(torch.float32, ("AVX512",)),
     "avx2": Kernel(torch.float32, ("AVX2", "AVX512")),

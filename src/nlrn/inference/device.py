@@ -41,8 +41,8 @@ def choose_device(name: "str | torch.device" = "auto") -> "torch.device":
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Around work that has a device and a precision of its own: autocast, torch's default device and the recording of
-    gradients are the caller's, and no part of it."""
+    """Around work that has a device and a precision of its own: autocast, torch's default device, what it makes of
+    products of float32 and the recording of gradients are the caller's, and no part of it."""
     import torch
 
     with ExitStack() as stack:
@@ -50,6 +50,10 @@ def undisturbed() -> Iterator[None]:
         for kind in ("cpu", "cuda", "mps"):
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
+        products = torch.get_float32_matmul_precision()
+        if products != "highest":
+            stack.callback(torch.set_float32_matmul_precision, products)
+            torch.set_float32_matmul_precision("highest")
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         yield

@@ -82,7 +82,12 @@ class FusedNLRN:
     def _fold(self, t: int, body: Body, norms: Norms, after: nn.BatchNorm2d) -> _Step:
         (scale1, shift1), (scale2, shift2), (scale3, shift3) = map(_affine, (norms.conv1, norms.conv2, after))
         block = body.non_local if t in self.config.blocks else None
-        around = F.conv2d(shift1.expand(1, -1, 3, 3), body.conv1.weight, body.conv1.bias, padding=1)
+        # in float64, as PyTorch convolves float32 otherwise by one thread than by several
+        shifted, weight, bias = (
+            tensor.cpu().double()
+            for tensor in (shift1.expand(1, -1, 3, 3), body.conv1.weight, cast(Tensor, body.conv1.bias))
+        )
+        around = F.conv2d(shifted, weight, bias, padding=1).float().to(self.device)
         bias2 = cast(Tensor, body.conv2.bias).view(-1, 1, 1)
         return _Step(
             block,
@@ -124,7 +129,7 @@ class FusedNLRN:
         size, filters = (seen.shape[0], *seen.shape[2:]), self.config.filters
         y, features, between = (self._take(name, size, filters) for name in ("y", "features", "between"))
         seen = seen.to(self.dtype, memory_format=torch.channels_last)
-        y.copy_(F.conv2d(seen, self.head, self.head_bias, padding=1))
+        y.copy_(self._convolved(seen, self.head, self.head_bias))
         gain, shift = self.first
         torch.mul(y, gain, out=features).add_(shift).relu_()
         carried: Carried | LogitsInPlace | None = None
@@ -139,8 +144,15 @@ class FusedNLRN:
             if self.on_step:
                 self.on_step(t + 1, len(self.steps))
         made = self.network.made(scale)
-        residual = F.conv2d(features, self.tail[made], self.tail_bias[made], padding=1)
+        residual = self._convolved(features, self.tail[made], self.tail_bias[made])
         return self.network.finished(residual, x, scale)
+
+    def _convolved(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """By oneDNN where it is there: PyTorch asks it only from two threads on, and the bits would be others."""
+        if self._accumulates:
+            convolved = torch.ops.mkldnn._convolution_pointwise
+            return cast(Tensor, convolved(x, weight, bias, _PAD, _PAD, _PAD, 1, "none", [], None))
+        return F.conv2d(x, weight, bias, padding=1)
 
     def _attend(
         self, t: int, step: _Step, features: Tensor, values: Tensor, carried: Carried | LogitsInPlace | None

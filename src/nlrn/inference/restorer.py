@@ -200,6 +200,8 @@ class Restorer:
         """
         assert self.task is SUPER_RESOLUTION
         scene = pixels if isinstance(pixels, Scene) else Scene(pixels)
+        if scene.has_alpha and scene.pixels.dtype.kind == "f" and not np.isfinite(scene.pixels[..., -1]).all():
+            raise ValueError("the transparency contains NaN or infinite values: replace them by numbers from 0 to 1")
         _say_range(scene)
         scene.find_hot()
         pixels = scene.seen()

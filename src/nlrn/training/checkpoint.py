@@ -61,6 +61,8 @@ def read(path: Path, network: NLRN, optimizers: Sequence[torch.optim.Optimizer])
             raise CheckpointError(
                 f"{path} is the checkpoint of another network ({str(state['config'])[:300]}); use another --out"
             )
+        if _elements(state) > path.stat().st_size:
+            raise ValueError("it says to hold more than it is")
         if _HASH in state and state.pop(_HASH) != _digest(state):
             raise ValueError("it does not match its hash")
         _check(state, network, optimizers)
@@ -132,6 +134,15 @@ def _finite(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_finite, value))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _elements(value: Any) -> int:
+    """Elements of all tensors in a state: few bytes can claim to be billions."""
+    if isinstance(value, Mapping):
+        return sum(map(_elements, value.values()))
+    if isinstance(value, (list, tuple)):
+        return sum(map(_elements, value))
+    return value.numel() if isinstance(value, Tensor) else 0
 
 
 def _digest(value: Any) -> str:
