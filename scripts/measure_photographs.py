@@ -47,7 +47,8 @@ def pictures(folders: list[Path], crop: int | None, count: int | None) -> Iterat
         paths = sorted(path for path in folder.iterdir() if path.is_file())
         step = max(1, len(paths) // count) if count else 1
         for path in paths[::step][:count]:
-            pixels = images.read(path).pixels[..., :3]
+            pixels = images.read(path).pixels
+            pixels = pixels if pixels.ndim == 2 else pixels[..., :3]
             if crop is not None:
                 top, left = (max(0, side - crop) // 2 for side in pixels.shape[:2])
                 pixels = pixels[top : top + crop, left : left + crop]

@@ -138,7 +138,8 @@ def test_a_piece_is_restored_as_what_the_whole_was_found_to_be(tmp_path: Path, m
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 12, (96, 96, 3))
     if coarse:  # as a camera makes it
-        noise = np.kron(rng.normal(0, 12, (48, 48, 3)), np.ones((2, 2, 1)))
+        noise = np.kron(rng.normal(0, 8, (48, 48, 1)), np.ones((2, 2, 1)))
+        noise = noise + np.kron(rng.normal(0, 5, (12, 12, 3)), np.ones((8, 8, 1)))
     ramp = np.linspace(70, 170, 96)[:, None, None] * np.array([1, 0.8, 0.6]) + noise
     images.write(tmp_path / "a.png", ramp.clip(0, 255).astype(np.uint8))
     page = opened(tmp_path / "a.png").pages[0]

@@ -7,7 +7,7 @@ import numpy as np
 
 from nlrn.inference.photograph import Levels
 from nlrn.pixels.arrays import full_scale
-from nlrn.pixels.color import Planes
+from nlrn.pixels.color import LUMA, Planes
 from nlrn.pixels.levels import measured_levels
 from nlrn.pixels.noise_levels import noise_of
 from nlrn.pixels.scene import Scene
@@ -26,7 +26,7 @@ _GRAIN_GAIN, _BLOTCH_GAIN = 1.75, 2.5
 """How many times its level a network that was trained on white noise is told of grain, and of blotches at half the
 resolution: noise is as strong in the coarse bands, where white noise of the same deviation is not."""
 _EVEN_BLOTCH_GAIN, _EVEN_LEAST_CHROMA = 1.05, 0.24
-"""The same where the noise is even; the luma's is told as it is."""
+"""The same where the noise is even or white; the luma's is told as it is."""
 _STRONGEST = 70 / 255
 _log = logging.getLogger("nlrn")
 
@@ -86,11 +86,17 @@ def choose(scene: Scene, *, photo: bool = False) -> Choice:
         _log.info("the same noise in all colours, estimated: sigma %.3g, where white is 255", 255 * level)
         return Choice(None, Levels(level, 0.0), Levels(level, 0.0), tint)
     luma, chroma = noise.luma / white, 0.0 if tint is not None else noise.chroma / white
-    if not noise.even:
+    even = noise.even or noise.white
+    if noise.fine and tint is None and not photo:
+        # as good as independent in red, green and blue, and as strong: for the model that sees them together
+        sigma = luma / float(np.linalg.norm(LUMA))
+        _log.info("noise estimated: sigma %.3g, where white is 255", 255 * sigma)
+        return Choice(None, Levels(sigma, 0.0), Levels(sigma, 0.0))
+    if not even:
         luma = max(luma, _LEAST_LUMA / 255)
     blotches = f" and colour blotches of about {255 * chroma:.2g}" if tint is None else ""
     _log.info("grain of about %.2g%s, where white is 255: %s", 255 * luma, blotches, PHOTO)
-    return Choice(PHOTO, Levels(luma, chroma), _told(luma, chroma, even=noise.even, alone=tint is not None), tint)
+    return Choice(PHOTO, Levels(luma, chroma), _told(luma, chroma, even=even, alone=tint is not None), tint)
 
 
 def _told(luma: float, chroma: float, *, even: bool, alone: bool) -> Levels:

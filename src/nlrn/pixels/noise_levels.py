@@ -43,8 +43,10 @@ class Noise:
     white: bool
     """Whether it is independent from pixel to pixel, as no camera makes it."""
     even: bool = False
-    """Whether means of several pixels are hardly noisier than such noise would have them, or the colours as finely as
-    the brightness: noise that was added to a finished picture, saved as JPEG, blurred or enlarged."""
+    """Whether means of several pixels are hardly noisier than such noise would have them, or the colours are fine:
+    noise that was added to a finished picture, saved as JPEG, blurred or enlarged."""
+    fine: bool = False
+    """Whether it is even, and as fine in the colours as in the brightness, as where red, green and blue differ."""
 
 
 def estimate_noise(image: Any, *, channel_axis: int | None = None) -> Noise | None:
@@ -89,23 +91,25 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
     luma, chroma, white = _read(features)
     if _is_drawn(colours, full):
         return Noise(0.0, 0.0, False)
-    planes, even = [plane * np.float32(255 / full) for plane in _opponent(colours)], False
+    planes = [plane * np.float32(255 / full) for plane in _opponent(colours)]
+    even = fine = False
     if white > 0:
         # patches tell white noise more exactly, and that there is none in a page of small letters
         luma, *chromas = (estimate_sigma(plane) for plane in planes)
         chroma = _together(chromas)
     else:
         twos, fours, colour = _in_means(planes)
+        fine = twos >= _SEEN and colour >= 0.7 * twos
         if twos >= _EVEN_FROM and _EVEN_DOWN_TO * twos <= fours <= _EVEN_UP_TO * twos:
             luma, even = twos, True
-        elif twos >= _SEEN and colour >= 0.5 * twos:
-            luma, even = (luma + twos) / 2, True
-        elif _is_texture(features, luma, chroma) or fours > _TEXTURE * max(luma, 2.0):
+        elif fine:
+            luma, even = max(luma, twos), True
+        elif _is_texture(features, luma, chroma, fours):
             return Noise(0.0, 0.0, False)
         elif chroma > _SOME_COLOUR:
             luma = _bounded(luma, chroma)
     unit = full / 255
-    return Noise(luma * unit, chroma * unit if pixels.shape[2] > 2 else 0.0, white > 0, even)
+    return Noise(luma * unit, chroma * unit if pixels.shape[2] > 2 else 0.0, white > 0, even, fine)
 
 
 def _in_means(planes: list[npt.NDArray[np.float32]]) -> tuple[float, float, float]:
@@ -132,14 +136,17 @@ def _bounded(luma: float, chroma: float) -> float:
     return luma if luma <= most else max(most, luma / 1.8)
 
 
-def _is_texture(features: npt.NDArray[np.float32], luma: float, chroma: float) -> bool:
+def _is_texture(features: npt.NDArray[np.float32], luma: float, chroma: float, fours: float) -> bool:
     """Whether what varies is rather the picture than noise.
 
     A camera makes up its colours from neighbours, so the finest band of its pictures is soft: in its corners lies
     less than a third of what lies in its edges (all of PolyU_dev; of 40 clean pictures of BSDS500 the tenth part).
-    In a sharp picture, noise must be everywhere alike, or in the colours too.
+    In a sharp picture, noise must be everywhere alike, or in the colours too, and not much stronger in means of
+    sixteen than in all.
     """
     smooth, usual, corners = (np.exp(features[[1, 3, 9]]) - 0.05).tolist()
+    if corners > 0.3 * usual and fours > _TEXTURE * max(luma, 2.0):
+        return True
     return bool(corners > 0.33 * usual and smooth < 0.75 * usual and chroma < max(2.0, 0.6 * luma))
 
 
