@@ -16,8 +16,8 @@ from nlrn.network import NLRN
 # quintic whose iteration drives all singular values towards 1, steep at zero (Jordan's coefficients)
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _DECAY = 0.1
-"""How much smaller, relative to the learning rate, each iteration makes the parameters. Updates of one size let kernels
-grow for ever, and a recurrence of eight steps then leaves its course."""
+"""How much smaller, relative to the learning rate, each iteration makes the parameters. Updates of one size let
+kernels grow for ever, and a recurrence of eight steps then leaves its course."""
 
 
 class Muon(torch.optim.Optimizer):
