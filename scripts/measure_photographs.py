@@ -3,6 +3,7 @@
     python scripts/measure_photographs.py pairs FOLDER             # NAME_real.* and NAME_mean.*
     python scripts/measure_photographs.py white FOLDER...          # white noise of unknown level
     python scripts/measure_photographs.py coarse FOLDER...         # blurred, enlarged, saved as JPEG
+    python scripts/measure_photographs.py jpeg FOLDER...           # gray, strongly compressed
     python scripts/measure_photographs.py clean FOLDER... [--made] # pictures without noise
 
 PSNR over all channels in 8 bits, in dB; means over the pictures. Noise is drawn from the number of the picture.
@@ -30,6 +31,9 @@ COARSE_LEVELS = (5, 15)
 STRENGTHS = (0.5, 0.7, 1.4, 2.0)
 SIGMAS = (0.7, 1.0, 1.5, 2.0, 3.0)
 """Of the deviation: what the model for white noise is told, to find out what is best."""
+QUALITIES = (10, 20, 30, 40)
+MENDING = (4, 7, 10, 13)
+"""Levels of white noise that a network for it is told, to mend what JPEG did."""
 MOST = 100.0
 
 
@@ -109,7 +113,8 @@ def enlarged(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
 
 def as_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    colours = {} if pixels.ndim == 2 else {"subsampling": "4:2:0"}
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, **colours)
     return np.asarray(Image.open(file))
 
 
@@ -163,6 +168,20 @@ def coarse(options: argparse.Namespace) -> None:
                 print("   sigma", list(SIGMAS), np.mean(sigmas, 0).round(2).tolist(), flush=True)
 
 
+def jpeg(options: argparse.Namespace) -> None:
+    heads = ["quality", "pictures", "as it is", "as it comes", *(f"sigma {level}" for level in MENDING)]
+    print(f"| {' | '.join(heads)} |\n|{len(heads) * '---|'}")
+    for folder in options.folders:
+        for quality in QUALITIES:
+            rows = []
+            for _, clean in pictures([folder], options.crop, options.count):
+                saved = as_jpeg(clean, quality)
+                mended = [restored(saved), *(restored(saved, level) for level in MENDING)]
+                rows.append([score(one, clean) for one in (saved, *mended)])
+            cells = quality, folder.name, *(f"{mean:.2f}" for mean in np.mean(rows, 0))
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
 def clean(options: argparse.Namespace) -> None:
     print("| pictures | unchanged | above 45 dB | below | worst |\n|---|---|---|---|---|")
     groups = [(folder.name, pictures([folder], options.crop, options.count)) for folder in options.folders]
@@ -202,7 +221,7 @@ def of_scikit_image() -> Iterator[tuple[str, np.ndarray]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pairs", "white", "coarse", "clean"])
+    parser.add_argument("what", choices=["pairs", "white", "coarse", "jpeg", "clean"])
     parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--crop", type=int, help="only so many pixels each way, of the middle")
     parser.add_argument("--count", type=int, help="only so many pictures of a folder, spread evenly")
@@ -211,7 +230,7 @@ def main() -> None:
     parser.add_argument("--made", action="store_true", help="also drawings, and the pictures of scikit-image")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of what is left as it is
-    {"pairs": pairs, "white": white, "coarse": coarse, "clean": clean}[options.what](options)
+    {"pairs": pairs, "white": white, "coarse": coarse, "jpeg": jpeg, "clean": clean}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class FusedNLRN:
             tensor.cpu().double()
             for tensor in (shift1.expand(1, -1, 3, 3), body.conv1.weight, cast(Tensor, body.conv1.bias))
         )
-        around = F.conv2d(shifted, weight, bias, padding=1).float().to(self.device)
+        around = F.conv2d(shifted, weight, bias, padding=1).to(self.device, body.conv1.weight.dtype)
         bias2 = cast(Tensor, body.conv2.bias).view(-1, 1, 1)
         return _Step(
             block,
