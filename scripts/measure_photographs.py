@@ -111,11 +111,11 @@ def enlarged(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
     return np.asarray(large if len(shape) == 2 else large.transpose(1, 2, 0))
 
 
-def as_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
+def as_jpeg(pixels: np.ndarray, quality: int) -> Image.Image:
     file = io.BytesIO()
     colours = {} if pixels.ndim == 2 else {"subsampling": "4:2:0"}
     Image.fromarray(pixels).save(file, "JPEG", quality=quality, **colours)
-    return np.asarray(Image.open(file))
+    return Image.open(file)
 
 
 def added(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
@@ -127,7 +127,10 @@ def added(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
 
 
 def compressed(quality: int) -> Callable[..., np.ndarray]:
-    return lambda clean, level, random: as_jpeg(eight_bits(clean + random.normal(0, level, clean.shape)), quality)
+    def noisy(clean: np.ndarray, level: float, random: np.random.Generator) -> np.ndarray:
+        return np.asarray(as_jpeg(eight_bits(clean + random.normal(0, level, clean.shape)), quality))
+
+    return noisy
 
 
 KINDS = {
@@ -175,8 +178,9 @@ def jpeg(options: argparse.Namespace) -> None:
         for quality in QUALITIES:
             rows = []
             for _, clean in pictures([folder], options.crop, options.count):
-                saved = as_jpeg(clean, quality)
-                mended = [restored(saved), *(restored(saved, level) for level in MENDING)]
+                file = as_jpeg(clean, quality)
+                saved = np.asarray(file)
+                mended = [np.asarray(nlrn.denoise(file)), *(restored(saved, level) for level in MENDING)]
                 rows.append([score(one, clean) for one in (saved, *mended)])
             cells = quality, folder.name, *(f"{mean:.2f}" for mean in np.mean(rows, 0))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)

@@ -20,6 +20,7 @@ MODULES = [
     "nlrn.images.writing",
     "nlrn.models.cards",
     "nlrn.errors",
+    "nlrn.pixels.compression",
     "nlrn.pixels.range",
     "nlrn.pixels.tint",
 ]

@@ -21,7 +21,7 @@ COUNT = 12
 SLOW = """
 import sys, time
 from nlrn.batch import recipe
-recipe.denoise = lambda restorer, how, pixels, progress: (time.sleep(0.05), pixels)[1]
+recipe.denoise = lambda restorer, how, scene, progress: (time.sleep(0.05), scene.pixels)[1]
 from nlrn.cli import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nlrn.images import Picture
     from nlrn.inference.restorer import Restorer
     from nlrn.inference.tiles import Progress
+    from nlrn.pixels.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -113,34 +114,36 @@ class PreparedRecipe:
             return lambda done, total: progress(number * total + done, len(pages) * total)
 
         for number, page in enumerate(pages):
-            restored.append(Picture(self._restored(page.pixels, on_page(number)), page.metadata))
+            restored.append(Picture(self._restored(page, on_page(number)), page.metadata))
             found = self.restorer.found
             if found is not None:
                 levels.append(found.level)
                 model = found.model
         return Restored(restored, sum(levels) / max(1, len(levels)), model, time.perf_counter() - started)
 
-    def _restored(self, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
+    def _restored(self, page: "Picture", progress: "Progress") -> "np.ndarray":
         """[H, W] or [H, W, C] to as many axes."""
-        planar = pixels.ndim == 2
+        from nlrn.pixels.scene import Scene
+
+        pixels, planar = page.pixels, page.pixels.ndim == 2
+        scene = Scene(
+            pixels[..., None] if planar else pixels,
+            self.recipe.data_range,
+            quantization=page.metadata.quantization,
+        )
         work = denoise if self.recipe.task == "denoise" else upscale
-        restored = work(self.restorer, self.recipe, pixels[..., None] if planar else pixels, progress)
+        restored = work(self.restorer, self.recipe, scene, progress)
         return restored[..., 0] if planar else restored
 
 
-def denoise(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
+def denoise(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Progress") -> "np.ndarray":
     """[H, W, C] with the noise removed as a recipe says."""
-    from nlrn.pixels.scene import Scene
-
-    scene = Scene(pixels, recipe.data_range)
     return restorer.denoise(scene, scene.range.in_units(recipe.sigma), progress, strength=recipe.strength)
 
 
-def upscale(restorer: "Restorer", recipe: Recipe, pixels: "np.ndarray", progress: "Progress") -> "np.ndarray":
+def upscale(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Progress") -> "np.ndarray":
     """[H, W, C] enlarged as a recipe says."""
-    from nlrn.pixels.scene import Scene
-
-    return restorer.upscale(Scene(pixels, recipe.data_range), recipe.size, progress)
+    return restorer.upscale(scene, recipe.size, progress)
 
 
 def read(recipe: Recipe, job: "Job") -> "list[Picture]":

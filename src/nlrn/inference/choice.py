@@ -61,12 +61,28 @@ class Choice:
 
 
 def choose(scene: Scene, *, photo: bool = False) -> Choice:
-    """Look at the noise of an image, say what is found, and choose.
+    """Look at the noise and the compression of an image, say what is found, and choose.
 
     Args:
         scene: with transparency or without; what it hides counts only where nothing else is there to be seen.
         photo: whether the photo model is to serve in any case.
     """
+    choice = _by_noise(scene, photo=photo)
+    level = scene.compression
+    if photo or level <= _luma_of(choice, scene):
+        return choice
+    _log.info("strongly compressed as JPEG: mended as noise of sigma %.3g, where white is 255", 255 * level)
+    return Choice(None, Levels(level, 0.0), Levels(level, 0.0), choice.tint)
+
+
+def _luma_of(choice: Choice, scene: Scene) -> float:
+    """The level of noise in the brightness that a choice is to remove."""
+    if choice.leaves_alone or choice.told.luma:
+        return choice.told.luma
+    return measured_levels(scene, Planes(scene.colours, 1))[0]
+
+
+def _by_noise(scene: Scene, *, photo: bool) -> Choice:
     pixels, gray = scene.seen(), scene.colours == 1
     seen = pixels[..., : scene.colours]
     if scene.has_alpha:

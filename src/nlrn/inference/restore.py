@@ -115,9 +115,11 @@ def denoise(
     """
     restorer = _restorer("denoise", model, ensemble, device, precision)
     left: set[str] = set()
+    # of Pillow's pictures that come from a JPEG file
+    quantization = getattr(image, "quantization", {}).get(0)
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
-        scene = Scene(pixels, data_range, masked)
+        scene = Scene(pixels, data_range, masked, quantization)
         result = restorer.denoise(scene, sigma, progress, strength=strength)
         if sigma is None and strength and np.array_equal(result, pixels, equal_nan=pixels.dtype.kind == "f"):
             why = left_noisy(scene)

@@ -1,11 +1,14 @@
 """An image as the networks see it: which of its pixels count, and where black and white are."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from nlrn.pixels.arrays import colours_of, full_scale
 from nlrn.pixels.color import filled
+from nlrn.pixels.compression import compression_level
 from nlrn.pixels.degrade import resize_bicubic
 from nlrn.pixels.range import DataRange, outer_values, range_of
 
@@ -20,6 +23,7 @@ class Scene:
         pixels: [H, W, C] of a real type; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
         data_range: where black and white are; None: by the rule of :mod:`nlrn.pixels.range`.
         masked: [H, W], pixels that hold no part of the picture.
+        quantization: the steps of the brightness of the JPEG that it came from.
 
     Raises:
         ValueError: nobody says where white is.
@@ -30,7 +34,15 @@ class Scene:
     (102, 597)
     """
 
-    def __init__(self, pixels: np.ndarray, data_range: DataRange = None, masked: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        pixels: np.ndarray,
+        data_range: DataRange = None,
+        masked: np.ndarray | None = None,
+        quantization: Sequence[int] | None = None,
+    ) -> None:
+        self.compression = compression_level(quantization)
+        """What compression did to the picture, as the level of noise where white is 1."""
         self.pixels, self.colours = pixels, colours_of(pixels)
         self.has_alpha = pixels.shape[2] in (2, 4)
         colour = pixels[..., : self.colours]

@@ -161,7 +161,7 @@ def deep(pixels: np.ndarray) -> np.ndarray:
 
 def whole(picture: Picture) -> Scene:
     """A picture as it is looked at."""
-    scene = Scene(deep(np.asarray(picture.pixels)))
+    scene = Scene(deep(np.asarray(picture.pixels)), quantization=picture.metadata.quantization)
     scene.find_hot()
     return scene
 
