@@ -12,6 +12,7 @@ import pytest
 from nlrn import images
 from nlrn.batch import Done, Outcome, Recipe, UsageError, Watch, recipe, run
 from nlrn.files import remove_parts, replacing
+from nlrn.pixels.scene import Scene
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
 RECIPE = Recipe("denoise", sigma=20)
@@ -29,7 +30,8 @@ def worked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts what comes to be computed; the result is the picture itself, one level darker."""
     calls: list[int] = []
 
-    def denoise(restorer: object, how: Recipe, pixels: np.ndarray, progress: object) -> np.ndarray:
+    def denoise(restorer: object, how: Recipe, scene: Scene, progress: object) -> np.ndarray:
+        pixels = scene.pixels
         calls.append(1)
         return pixels - pixels.dtype.type(1) if pixels.dtype.kind == "u" else pixels
 
@@ -224,7 +226,9 @@ def test_what_was_found_out_is_told_for_each_picture(folder: Path, monkeypatch: 
 
 
 def test_an_enlarged_picture_keeps_its_dpi_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "upscale", lambda restorer, how, pixels, progress: pixels.repeat(2, 0).repeat(2, 1))
+    monkeypatch.setattr(
+        recipe, "upscale", lambda restorer, how, scene, progress: scene.pixels.repeat(2, 0).repeat(2, 1)
+    )
     images.write(tmp_path / "a.tif", KINDS["gray"], images.Picture(KINDS["gray"], images.Metadata(dpi=(300, 300))))
     for keep, dpi in ((False, 600), (True, 300)):
         run(Recipe("sr", scale=2, keep_dpi=keep), [tmp_path / "a.tif"], tmp_path / "b.tif")

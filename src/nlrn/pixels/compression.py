@@ -12,8 +12,8 @@ _COARSE = 0.75
 def compression_level(quantization: Sequence[int] | None) -> float:
     """The sigma, where white is 1, that a model for white noise is told to mend a JPEG; 0 where it is fine enough.
 
-    The factor was chosen on eight pictures of BSDS500/train at qualities of 10 to 60, where it is within 0.06 dB of the
-    best of six between 4.5 and 7.4 at each.
+    The factor was chosen on eight pictures of BSDS500/train at qualities of 10 to 60, where it is within 0.04 dB of
+    the best of six between 4.5 and 7.4 at each.
 
     Args:
         quantization: the 64 steps of the brightness, as the file has them; None for what is no JPEG.
