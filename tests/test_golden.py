@@ -26,7 +26,7 @@ def test_it_computes_the_same_numbers(name: str) -> None:
     assert pinned(models.load(name)) == pytest.approx(PINNED[name]["sample"], abs=2e-5)
 
 
-@pytest.mark.parametrize("name", list(PINNED))
+@pytest.mark.parametrize("name", [name for name in PINNED if "psnr" in PINNED[name]])
 def test_it_reaches_its_scores_on_standard_images(name: str, shared: Path, tmp_path: Path) -> None:
     network, golden = models.load(name), PINNED[name]
     for image in golden["psnr"]:

@@ -87,13 +87,17 @@ def draw(results: dict[str, Any], path: Path) -> None:
             axes.annotate(
                 row["name"],
                 (taken, row["psnr"]),
-                xytext=(0, 6),
+                xytext=(0, -6 if row["ours"] else 6),  # ours below, so that names of neighbours can be read
                 textcoords="offset points",
                 ha="center",
+                va="top" if row["ours"] else "bottom",
                 fontsize="small",
                 color=colour,
             )
         axes.set_xscale("log")
+        axes.set_xticks([0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10], minor=False)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.margins(0.35, 0.25)
         axes.set_title(title)
         axes.set_xlabel(f"seconds for {measured}, {threads}")
