@@ -87,7 +87,7 @@ def run(folder: Path, kind: signal.Signals | None = None, seconds: float = 0) ->
 def restore(folder: Path) -> NoReturn:
     """What the process that is killed does."""
     os.dup2(os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
-    nlrn.recipe.denoise = lambda restorer, how, pixels, progress: pixels  # what is tested is around the network
+    nlrn.recipe.denoise = lambda restorer, how, scene, progress: scene.pixels  # what is tested is around the network
     sys.argv[1:] = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--sigma", "9", "--skip-existing"]
     try:
         runpy.run_module("nlrn", run_name="__main__")
