@@ -95,7 +95,7 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Noise | None:
     even = fine = False
     if white > 0:
         # patches tell white noise more exactly, and that there is none in a page of small letters
-        luma, *chromas = (estimate_sigma(plane) for plane in planes)
+        luma, *chromas = (estimate_sigma(plane, most=_PATCHES) for plane in planes)
         chroma = _together(chromas)
     else:
         twos, fours, colour = _in_means(planes)
