@@ -115,8 +115,8 @@ def denoise(
     """
     restorer = _restorer("denoise", model, ensemble, device, precision)
     left: set[str] = set()
-    # of Pillow's pictures that come from a JPEG file
-    quantization = getattr(image, "quantization", {}).get(0)
+    tables = getattr(image, "quantization", None)  # of Pillow's pictures that come from a JPEG file
+    quantization = tables.get(0) if isinstance(tables, dict) else None
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
         scene = Scene(pixels, data_range, masked, quantization)
