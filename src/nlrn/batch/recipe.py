@@ -81,9 +81,8 @@ class Recipe(Options):
     @property
     def suffix(self) -> str:
         """Put behind the name of a result where nothing else is said."""
-        if self.task == "denoise":
-            return TASKS[self.task].suffix
-        return TASKS[self.task].suffix.format(self.size)
+        task = TASKS[self.task]
+        return task.suffix.format(self.size) if task.enlarges else task.suffix
 
     def load(self) -> "PreparedRecipe":
         """Load the model; without a name, the one for each image is loaded when the first comes that needs it.

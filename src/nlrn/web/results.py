@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nlrn import images
+from nlrn.config import TASKS
 from nlrn.images import SUFFIXES, WRITABLE, ImageFileError, Picture
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
@@ -50,7 +51,7 @@ class Result:
 
     def file_name(self, wanted: str) -> str:
         """The name that it gets, as the command line would give it."""
-        behind = "-denoised" if self.order.task == "denoise" else f"-x{self.order.scale}"
+        behind = TASKS[self.order.task].suffix.format(f"x{self.order.scale}")
         return Path(self.name).stem + behind + self.suffix(wanted)
 
     def discard(self) -> None:
@@ -88,8 +89,8 @@ class Result:
 def command(result: Result) -> str:
     """The words that do the same on the command line."""
     order = result.order
-    words = ["nlrn", "denoise" if order.task == "denoise" else "upscale"]
-    if order.task == "sr":
+    words = ["nlrn", TASKS[order.task].verb]
+    if TASKS[order.task].enlarges:
         words += ["--scale", str(order.scale)]
     if order.sigma is not None:
         words += ["--sigma", f"{order.sigma:g}"]
