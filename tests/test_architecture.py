@@ -1,9 +1,12 @@
 """The house keeps its plan: imports downwards, no circle, every room on the map, no file that holds many ideas."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from nlrn.config import TASKS
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,3 +58,16 @@ def test_the_ground_floor_knows_nothing_of_what_stands_on_it(rooms, name: str) -
 def test_a_file_holds_one_idea() -> None:
     long = {p.name: n for p in (ROOT / "src").rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
     assert long == {}
+
+
+def test_a_task_is_asked_for_what_it_is_and_not_compared_by_name() -> None:
+    """What a task is stands in ``nlrn.config``: a new one must not have to be found in twenty conditions."""
+    name = f"""["']({"|".join(TASKS)})["']"""
+    compared = re.compile(rf"[!=]=\s*{name}|{name}\s*[!=]=|\bin [(\[{{]\s*{name}")
+    found = [
+        f"{path.name}:{number}"
+        for path in (ROOT / "src").rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if compared.search(line)
+    ]
+    assert found == []

@@ -29,6 +29,8 @@ class Task:
     """The levels that the literature reports."""
     enlarges: bool
     """Whether its levels are factors by which results are larger."""
+    estimated: bool
+    """Whether the level is found in the image where none is given."""
     gray: str
     """What a network of one channel sees of colours: "gray", luma in full range, or "luma", Y in studio range."""
     defaults: Mapping[int, str]
@@ -44,6 +46,7 @@ DENOISE = Task(
     unit="sigma {}",
     levels=(15, 25, 50),
     enlarges=False,
+    estimated=True,
     gray="gray",
     defaults=MappingProxyType({1: "denoise-gray", 3: "denoise-color-lite"}),
 )
@@ -56,6 +59,7 @@ SUPER_RESOLUTION = Task(
     unit="x{}",
     levels=(2, 3, 4),
     enlarges=True,
+    estimated=False,
     gray="luma",
     defaults=MappingProxyType({1: "sr-lite", 3: "sr-lite"}),
 )
@@ -128,9 +132,9 @@ class Config:
             raise ValueError(f"task must be one of {tuple(TASKS)}, not {self.task!r}")
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 or 3, not {self.channels}")
-        if self.task == "sr" and self.channels != 1:
+        if self.enlarges and self.channels != 1:
             raise ValueError("super-resolution works on luma, so channels must be 1")
-        if self.post_upsampling and (self.task != "sr" or self.unshuffle > 1):
+        if self.post_upsampling and (not self.enlarges or self.unshuffle > 1):
             raise ValueError("post_upsampling is for super-resolution, and without unshuffle")
         if self.similarity not in SIMILARITIES:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {self.similarity!r}")
@@ -146,6 +150,11 @@ class Config:
     def blocks(self) -> range:
         """The steps that hold a non-local block, counted from 0."""
         return range(0, self.steps, self.every) if self.every else range(0)
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether it is for making images larger."""
+        return TASKS[self.task].enlarges
 
     @property
     def sees(self) -> str:

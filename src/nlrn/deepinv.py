@@ -28,7 +28,7 @@ class Denoiser(_Denoiser):  # type: ignore[misc]  # deepinv has no types
     def __init__(self, model: str = "denoise-color-lite", device: str | torch.device = "cpu") -> None:
         super().__init__(device=device)
         self.network = load(model).to(device)
-        if self.network.config.task != "denoise" or not self.network.config.noise_map:
+        if self.network.config.enlarges or not self.network.config.noise_map:
             raise ModelError(f"{model}: not a denoiser that takes a noise level, which deepinv's methods vary")
 
     def forward(self, x: Tensor, sigma: float | Tensor, **others: object) -> Tensor:

@@ -53,10 +53,10 @@ class NLRNArch(Architecture[NLRN]):  # type: ignore[misc]  # untyped for the sam
     def load(self, state_dict: StateDict) -> ImageModelDescriptor[NLRN]:
         """The model of a state dict that was detected. Raises ValueError where its configuration is unknown."""
         config = Config.from_tensor(state_dict["config_code"])
-        scale = self.scale if config.task == "sr" else 1
+        scale = self.scale if config.enlarges else 1
 
         def restored(network: NLRN, image: Tensor) -> Tensor:
-            if config.task == "sr":
+            if config.enlarges:
                 return upscale(image, scale, model=network, precision="fp32")
             return denoise(image, model=network, precision="fp32")
 
@@ -64,7 +64,7 @@ class NLRNArch(Architecture[NLRN]):  # type: ignore[misc]  # untyped for the sam
             NLRN(config).eval(),
             state_dict,
             architecture=self,
-            purpose="SR" if config.task == "sr" else "Restoration",
+            purpose="SR" if config.enlarges else "Restoration",
             tags=[f"{config.filters}nf", f"{config.steps}steps", f"window{config.window}"],
             supports_half=False,
             supports_bfloat16=False,

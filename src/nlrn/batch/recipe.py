@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from nlrn.batch.job import Restored
-from nlrn.config import TASKS
+from nlrn.config import TASKS, Task
 from nlrn.inference.options import Options
 from nlrn.inference.size import Size
 
@@ -65,12 +65,17 @@ class Recipe(Options):
             raise ValueError(f"quality must be from 1 to 100, not {self.quality}")
         if not 0 <= self.strength <= 2:
             raise ValueError(f"strength must be from 0 to 2, not {self.strength:g}")
-        if self.task == "sr":
+        if self.of.enlarges:
             self.size  # noqa: B018  # said before any work
 
     @property
+    def of(self) -> Task:
+        """What is done."""
+        return TASKS[self.task]
+
+    @property
     def size(self) -> Size:
-        """For ``sr``: how large the results are."""
+        """How large the results are, where images are enlarged."""
         return Size(self.scale, self.width, self.height)
 
     @property
@@ -81,8 +86,7 @@ class Recipe(Options):
     @property
     def suffix(self) -> str:
         """Put behind the name of a result where nothing else is said."""
-        task = TASKS[self.task]
-        return task.suffix.format(self.size) if task.enlarges else task.suffix
+        return self.of.suffix.format(self.size) if self.of.enlarges else self.of.suffix
 
     def load(self) -> "PreparedRecipe":
         """Load the model; without a name, the one for each image is loaded when the first comes that needs it.
@@ -130,8 +134,7 @@ class PreparedRecipe:
             self.recipe.data_range,
             quantization=page.metadata.quantization,
         )
-        work = denoise if self.recipe.task == "denoise" else upscale
-        restored = work(self.restorer, self.recipe, scene, progress)
+        restored = _WORK[self.recipe.of.verb](self.restorer, self.recipe, scene, progress)
         return restored[..., 0] if planar else restored
 
 
@@ -143,6 +146,9 @@ def denoise(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Pro
 def upscale(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Progress") -> "np.ndarray":
     """[H, W, C] enlarged as a recipe says."""
     return restorer.upscale(scene, recipe.size, progress)
+
+
+_WORK = {work.__name__: work for work in (denoise, upscale)}
 
 
 def read(recipe: Recipe, job: "Job") -> "list[Picture]":
@@ -161,7 +167,7 @@ def read(recipe: Recipe, job: "Job") -> "list[Picture]":
         pages = images.decode_pages(streams.read_stdin(), "standard input")
     else:
         pages = images.read_pages(job.source)
-    size = recipe.size.of if recipe.task == "sr" else None
+    size = recipe.size.of if recipe.of.enlarges else None
     images.check_writable(streams.name_of(job, pages), pages, size)
     return pages
 

@@ -11,12 +11,14 @@ from nlrn import models
 from nlrn.bench.network import machine
 from nlrn.bench.peers import PEERS, Peer
 from nlrn.bench.timing import seconds
+from nlrn.config import DENOISE, SUPER_RESOLUTION
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.whole import restore
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
 
 _SCORED = {"gray": ("Set12", "25"), "colour": ("CBSD68", "25"), "x2": ("Set5", "2")}
+_KINDS = {"gray": (DENOISE.name, 1), "colour": (DENOISE.name, 3), "x2": (SUPER_RESOLUTION.name, 1)}
 """The set and the level whose PSNR stands for a panel."""
 _TITLES = {
     "gray": "gray, Set12, sigma 25",
@@ -115,7 +117,7 @@ def _row(panel: str, name: str, network: torch.nn.Module, psnr: float, *, ours: 
 def _ours(panel: str) -> dict[str, float]:
     """The models of a panel and their scores; a model whose card has none is left out."""
     data, level = _SCORED[panel]
-    kind = {"gray": ("denoise", 1), "colour": ("denoise", 3), "x2": ("sr", 1)}[panel]
+    kind = _KINDS[panel]
     return {
         name: card["scores"][data][level]
         for name, card in list_models().items()

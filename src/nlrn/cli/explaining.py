@@ -31,7 +31,7 @@ def _explain(options: argparse.Namespace) -> int:
     """Heat maps of the weights that a pixel gives its neighbours, for each step with a non-local block, with the
     correlation of earlier steps added (propagation) and without."""
     from nlrn import images
-    from nlrn.config import TASKS
+    from nlrn.config import DENOISE, SUPER_RESOLUTION
     from nlrn.explanation.attention import explain
     from nlrn.explanation.heatmaps import draw
     from nlrn.inference.ready import ready
@@ -39,8 +39,8 @@ def _explain(options: argparse.Namespace) -> int:
     from nlrn.pixels.scene import Scene
 
     pixels = images.read(options.image).pixels
-    task = "denoise" if options.scale is None else "sr"
-    network = ready(options.model or TASKS[task].defaults[colours_of(pixels)], task, options.device)
+    task = DENOISE if options.scale is None else SUPER_RESOLUTION
+    network = ready(options.model or task.defaults[colours_of(pixels)], task.name, options.device)
     sigma = Scene(pixels[..., None] if pixels.ndim == 2 else pixels).range.in_units(options.sigma)
     found = explain(network, pixels, options.x, options.y, sigma=sigma, scale=options.scale or 1)
     images.write(options.output, draw(found))

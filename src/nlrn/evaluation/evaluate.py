@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from nlrn.config import TASKS, Config
+from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS, Config
 from nlrn.evaluation.metrics import psnr, shave, ssim
 from nlrn.evaluation.patches import restore_by_patches
 from nlrn.evaluation.published import set_name
@@ -82,7 +82,7 @@ def evaluate_denoise(
             raise ValueError(f"sigma must be above 0 and at most 255 grey levels, not {sigma:g}")
 
     run = _restorer(model, ensemble, stride, precision)
-    return _evaluate("denoise", model, folder, sigmas, run, name, precision, console)
+    return _evaluate(DENOISE.name, model, folder, sigmas, run, name, precision, console)
 
 
 def evaluate(model: NLRN, folder: str | Path, levels: Sequence[float], **options: Any) -> Report:
@@ -134,7 +134,7 @@ def evaluate_sr(
             raise ValueError(f"scale must be at least 2, not {scale}")
 
     run = _restorer(model, ensemble, stride, precision)
-    return _evaluate("sr", model, folder, scales, run, name, precision, console)
+    return _evaluate(SUPER_RESOLUTION.name, model, folder, scales, run, name, precision, console)
 
 
 def _evaluate(

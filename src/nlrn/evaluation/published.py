@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from nlrn.config import DENOISE, SUPER_RESOLUTION
+
 
 @dataclass(frozen=True)
 class Score:
@@ -128,6 +130,8 @@ _ALIASES = {"b100": "BSD100", "bsds100": "BSD100", "bsds68": "BSD68", "kodak": "
 OVERLAPS: Mapping[str, str] = MappingProxyType({"Set12": "04", "Set5": "woman"})
 """Test images that the usual training sets contain: by set, the file name up to its first "_" or "."."""
 
+_TABLES = {DENOISE.name: {1: _GRAY, 3: _COLOUR}, SUPER_RESOLUTION.name: {1: _SR, 3: _SR}}
+
 
 def set_name(folder: str) -> str:
     """The usual name of a test set from the name of its folder; the folder's own name where it is unknown."""
@@ -143,5 +147,4 @@ def published(task: str, data: str, channels: int) -> tuple[Published, ...]:
         data: a name as :func:`set_name` gives it.
         channels: 1 or 3, the channels that were denoised; super-resolution is always scored on luma.
     """
-    table = _SR if task == "sr" else _GRAY if channels == 1 else _COLOUR
-    return table.get(data, ())
+    return _TABLES[task][channels].get(data, ())

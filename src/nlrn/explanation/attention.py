@@ -84,14 +84,14 @@ def explain(
         raise ValueError("this network has no non-local block, so there is no neighbourhood to show")
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     scene = Scene(pixels)
-    factor = scale if config.task == "sr" and not config.post_upsampling else 1
+    factor = scale if config.enlarges and not config.post_upsampling else 1
     radius = -(-_radius(network) // factor) + _MARGIN
     rows, cols = (
         # whole squares, so that the network unshuffles those of the image
         slice(part.start - part.start % config.unshuffle, part.stop)
         for part in (_around(y, radius, height), _around(x, radius, width))
     )
-    if config.task == "sr":
+    if config.enlarges:
         shown = scene.tensor(rows, cols)
         if factor > 1:
             shown = resize_bicubic(shown, factor * shown.shape[1], factor * shown.shape[2])

@@ -6,6 +6,7 @@ from typing import Any, cast, overload
 import numpy as np
 import numpy.typing as npt
 
+from nlrn.config import DENOISE, SUPER_RESOLUTION
 from nlrn.errors import NoiseWarning
 from nlrn.inference.device import Device, Precision
 from nlrn.inference.options import Model, Options
@@ -113,7 +114,7 @@ def denoise(
     >>> restored.dtype, bool(restored.std() < 6)
     (dtype('uint8'), True)
     """
-    restorer = _restorer("denoise", model, ensemble, device, precision)
+    restorer = _restorer(DENOISE.name, model, ensemble, device, precision)
     left: set[str] = set()
     tables = getattr(image, "quantization", None)  # of Pillow's pictures that come from a JPEG file
     quantization = tables.get(0) if isinstance(tables, dict) else None
@@ -210,7 +211,7 @@ def upscale(
     (50, 75)
     """
     size = Size(scale, width, height)
-    restorer = _restorer("sr", model, ensemble, device, precision)
+    restorer = _restorer(SUPER_RESOLUTION.name, model, ensemble, device, precision)
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
         return restorer.upscale(Scene(pixels, data_range, masked), size, progress)

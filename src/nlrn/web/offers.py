@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nlrn.config import TASKS
+from nlrn.config import TASKS, Task
 from nlrn.models.cards import list_models
 from nlrn.web.order import FACTORS
 
@@ -31,11 +31,11 @@ def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:
 
 
 def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, Any]) -> dict[str, Any]:
-    task = config["task"]
-    colours = "gray" if config["channels"] == 1 and task == "denoise" and name not in _GOOD else "colour"
+    task = TASKS[config["task"]]
+    colours = "gray" if config["channels"] == 1 and not task.enlarges and name not in _GOOD else "colour"
     return {
         "name": name,
-        "task": task,
+        "task": task.name,
         "parameters": parameters,
         "colours": colours,
         "good": card.get("good_for") or _GOOD.get(name) or _good_for(task, colours, _work(config) < _QUICK),
@@ -46,8 +46,8 @@ def _work(config: dict[str, Any]) -> float:
     return float(config["steps"] * config["filters"] ** 2 / config.get("unshuffle", 1) ** 2)
 
 
-def _good_for(task: str, colours: str, quick: bool) -> str:
-    if task == "sr":
+def _good_for(task: Task, colours: str, quick: bool) -> str:
+    if task.enlarges:
         return "For pictures that came small and clean. " + ("The quick one." if quick else "Sharper, and slower.")
     kind = "For colour photographs. " if colours == "colour" else "For gray pictures: scans, microscopy, film. "
     return kind + ("The quick one." if quick else "The slower one.")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from nlrn.config import SCALES
+from nlrn.config import SCALES, TASKS, Task
 from nlrn.web.refused import RefusedError
 
 MOST_SIGMA, MOST_STRENGTH = 75.0, 2.0
@@ -28,6 +28,16 @@ class Order:
     ensemble: bool = False
     """Mean over eight flips and turns."""
 
+    @property
+    def of(self) -> Task:
+        """What is to be done."""
+        return TASKS[self.task]
+
+    @property
+    def factor(self) -> int:
+        """How many times as high and wide the result is."""
+        return self.scale if self.of.enlarges else 1
+
 
 def order_of(value: Any) -> Order:
     """The order in a decoded JSON object.
@@ -38,8 +48,8 @@ def order_of(value: Any) -> Order:
     if not isinstance(value, dict):
         raise RefusedError("The settings must be an object.")
     task = value.get("task")
-    if task not in ("denoise", "sr"):
-        raise RefusedError("The task must be denoise or sr.")
+    if not (isinstance(task, str) and task in TASKS):
+        raise RefusedError(f"The task must be {' or '.join(TASKS)}.")
     model, scale = value.get("model"), value.get("scale", 2)
     if not (model is None or isinstance(model, str)):
         raise RefusedError("The model must be a name.")
@@ -48,7 +58,7 @@ def order_of(value: Any) -> Order:
     if not isinstance(value.get("ensemble", False), bool):
         raise RefusedError("The mean of eight must be on or off.")
     sigma = None if value.get("sigma") is None else number(value, "sigma", 0, MOST_SIGMA)
-    if task == "sr":  # the other settings have no part in it, and must not tell two results apart
+    if TASKS[task].enlarges:  # the other settings have no part in it, and must not tell two results apart
         return Order(task, model, scale=int(scale), ensemble=value.get("ensemble", False))
     strength = number({"strength": 1.0, **value}, "strength", 0, MOST_STRENGTH)
     return Order(task, model, sigma, strength, ensemble=value.get("ensemble", False))

@@ -73,7 +73,7 @@ class Pieces:
         restorer.on_step = progress
         started = time.perf_counter()
         restored = restored_by(restorer, seen, page.range, order, choice=choice)
-        factor = order.scale if order.task == "sr" else 1
+        factor = order.factor
         if self._models.speed(order, page) is None:  # that of a whole picture is better known
             self._models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
         row, col = (top - first_row) * factor, (left - first_col) * factor
@@ -81,7 +81,7 @@ class Pieces:
 
     def _as_found(self, page: Page, order: Order) -> tuple[Order, Choice | None]:
         """An order for a part of a picture: what was found in the whole holds there."""
-        if order.task != "denoise" or order.sigma is not None:
+        if not order.of.estimated or order.sigma is not None:
             return order, None
         choice = page.choice
         if order.model == PHOTO and choice.model != PHOTO:
@@ -107,7 +107,7 @@ class Pieces:
             RefusedError: the pixel lies outside of the picture, or the model has no neighbourhood to show.
         """
         pixels = page.picture.pixels
-        serving = order if order.task == "sr" else replace(order, model=self._models.chosen(order, page))
+        serving = order if order.of.enlarges else replace(order, model=self._models.chosen(order, page))
         network = self._restorer(serving).network(colours_of(pixels)).network
         sigma = page.level if order.sigma is None else order.sigma
         level = page.range.in_units(0.0 if sigma < WEAKEST else min(sigma, STRONGEST))

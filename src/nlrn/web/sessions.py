@@ -250,7 +250,7 @@ class Studio:
         assert entry.opened is not None
         if entry.job is not None:
             entry.job.cancel()
-        opened, factor = entry.opened, order.scale**2 if order.task == "sr" else 1
+        opened, factor = entry.opened, order.factor**2
 
         def work(progress: Callable[[int, int], None]) -> "Result":
             from nlrn.web.making import restored_file

@@ -4,6 +4,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from nlrn.config import DENOISE
 from nlrn.web import results
 from nlrn.web.order import Order
 from nlrn.web.sessions import Entry, Session, Studio
@@ -31,8 +32,8 @@ def _picture(entry: Entry, studio: Studio) -> dict[str, Any]:
             "about": words.describe(page),
             "sigma": round(page.sigma, 2),
             "level": round(page.level, 2),
-            "serves": studio.loaded().chosen(Order("denoise"), page),
-            "nothing": work.why_nothing(page, Order("denoise")) is not None,
+            "serves": studio.loaded().chosen(Order(DENOISE.name), page),
+            "nothing": work.why_nothing(page, Order(DENOISE.name)) is not None,
             "found": words.found(page),
             "gray": work.is_gray(page),
         }

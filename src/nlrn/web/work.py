@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from nlrn import images
-from nlrn.config import TASKS
 from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
 from nlrn.inference.choice import PHOTO, Choice, choose
@@ -98,9 +97,9 @@ class Models:
 
     def chosen(self, order: Order, page: Page) -> str:
         """The name of the model that an order means for a picture."""
-        if order.model is None and order.task == "denoise" and order.sigma is None and page.choice.model:
+        if order.model is None and order.of.estimated and order.sigma is None and page.choice.model:
             return page.choice.model
-        return order.model or TASKS[order.task].defaults[colours_of(page.picture.pixels)]
+        return order.model or order.of.defaults[colours_of(page.picture.pixels)]
 
     def check(self, order: Order) -> None:
         """Raise a RefusedError if the page has no model of the name in an order for its task."""
@@ -233,11 +232,11 @@ def is_gray(page: Page) -> bool:
 
 def why_nothing(page: Page, order: Order) -> str | None:
     """Why an order leaves a picture as it is, if it does."""
-    if order.task == "denoise" and order.strength == 0:
+    if order.strength == 0:
         return "Left as it is: the strength is 0."
-    if order.task == "denoise" and order.sigma == 0:
+    if order.sigma == 0:
         return "Left as it is: the noise level is 0."
-    if order.task == "denoise" and order.sigma is None and _finds_nothing(page, order):
+    if order.of.estimated and order.sigma is None and _finds_nothing(page, order):
         return "Left as it is: no noise to speak of was found. Set a noise level by hand to smooth it all the same."
     return None
 
@@ -267,7 +266,7 @@ def restored_by(
     """
     scene = Scene(deep(pixels), span)
     try:
-        if order.task == "sr":
+        if order.of.enlarges:
             restored = restorer.upscale(scene, Size(order.scale), progress)
         else:
             sigma = span.in_units(order.sigma)
