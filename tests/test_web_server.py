@@ -446,6 +446,14 @@ def test_nothing_that_is_sent_is_an_error_of_the_server(client: Client) -> None:
         assert answer.json()["error"]
 
 
+def test_a_page_without_a_picture_ends_at_once(address: str) -> None:
+    client = Client(address)
+    time.sleep(0.5)  # it has been told all there is, and waits
+    started = time.monotonic()
+    client.leave()
+    assert time.monotonic() - started < 5
+
+
 def test_a_request_that_is_no_request_breaks_nothing(client: Client, address: str) -> None:
     name, _, port = address.removeprefix("http://").partition(":")
     for bad in (

@@ -139,6 +139,7 @@ class Session:
         for entry in list(self.entries.values()):
             self.remove(entry)
         shutil.rmtree(self.folder, ignore_errors=True)
+        self.changed()  # who listens hears of it at once, on a page without a picture too
 
 
 class Studio:
