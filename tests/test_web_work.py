@@ -97,10 +97,10 @@ def test_a_piece_is_as_good_as_the_same_part_of_the_whole(tmp_path: Path, models
     images.write(tmp_path / "a.png", noisy(70, 80, 3, "uint8"))
     page = opened(tmp_path / "a.png").pages[0]
     pieces = Pieces(models)
-    for order, factor in ((Order("denoise", sigma=15), 1), (Order("sr", scale=2), 2)):
+    for order, factor in ((Order("denoise", sigma=15), 1), (Order("sr", scale=2), 2), (Order("sr", scale=1.5), 1.5)):
         whole = work.restore(page, order, models)
         piece = pieces.restore(page, (24, 20, 32, 30), order)
-        part = whole[20 * factor : 50 * factor, 24 * factor : 56 * factor]
+        part = whole[int(20 * factor) : int(50 * factor), int(24 * factor) : int(56 * factor)]
         assert piece.shape == part.shape
         assert np.abs(piece.astype(int) - part).max() <= 4
         assert np.abs(piece.astype(int) - part).mean() < 0.3
@@ -320,7 +320,7 @@ def test_a_large_picture_is_shown_reduced_with_all_of_its_pixels(size: tuple[int
 
 def test_orders_that_make_no_sense_are_refused() -> None:
     assert order_of({"task": "denoise", "sigma": 5}) == Order("denoise", sigma=5.0)
-    for scale in (3, 8):
+    for scale in (1.5, 3, 8):
         assert order_of({"task": "sr", "sigma": 5, "strength": 0.5, "scale": scale}) == Order("sr", scale=scale)
     for wrong in (
         None,
@@ -337,6 +337,7 @@ def test_orders_that_make_no_sense_are_refused() -> None:
         {"task": "denoise", "ensemble": 1},
         {"task": "denoise", "model": 7},
         {"task": "sr", "scale": 5},
+        {"task": "sr", "scale": 1.25},
         {"task": "sr", "scale": True},
         {"task": "sr", "scale": [2]},
     ):

@@ -7,8 +7,8 @@ from nlrn.config import SCALES, TASKS, Task
 from nlrn.web.refused import RefusedError
 
 MOST_SIGMA, MOST_STRENGTH = 75.0, 2.0
-FACTORS = (*SCALES, 8)
-"""By which the page enlarges; 8 is 4 and then 2."""
+FACTORS = (1.5, *SCALES, 8)
+"""By which the page enlarges; 1.5 is 2 reduced, 8 is 4 and then 2."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Order:
     """The noise level, where white is 255; None: as estimated."""
     strength: float = 1.0
     """How many times as strong the noise is taken to be, 0 to 2; for denoising."""
-    scale: int = 2
+    scale: float = 2
     """For enlarging."""
     ensemble: bool = False
     """Mean over eight flips and turns."""
@@ -34,7 +34,7 @@ class Order:
         return TASKS[self.task]
 
     @property
-    def factor(self) -> int:
+    def factor(self) -> float:
         """How many times as high and wide the result is."""
         return self.scale if self.of.enlarges else 1
 
@@ -59,7 +59,7 @@ def order_of(value: Any) -> Order:
         raise RefusedError("The mean of eight must be on or off.")
     sigma = None if value.get("sigma") is None else number(value, "sigma", 0, MOST_SIGMA)
     if TASKS[task].enlarges:  # the other settings have no part in it, and must not tell two results apart
-        return Order(task, model, scale=int(scale), ensemble=value.get("ensemble", False))
+        return Order(task, model, scale=scale, ensemble=value.get("ensemble", False))
     strength = number({"strength": 1.0, **value}, "strength", 0, MOST_STRENGTH)
     return Order(task, model, sigma, strength, ensemble=value.get("ensemble", False))
 

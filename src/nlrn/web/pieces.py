@@ -10,6 +10,7 @@ from nlrn.explanation.attention import explain
 from nlrn.explanation.heatmaps import draw
 from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.restorer import Restorer
+from nlrn.inference.size import scales_for
 from nlrn.pixels.arrays import colours_of
 from nlrn.pixels.levels import STRONGEST, WEAKEST
 from nlrn.web.order import Order
@@ -76,8 +77,8 @@ class Pieces:
         factor = order.factor
         if self._models.speed(order, page) is None:  # that of a whole picture is better known
             self._models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
-        row, col = (top - first_row) * factor, (left - first_col) * factor
-        return restored[row : row + height * factor, col : col + width * factor].copy()
+        row, col, height, width = (round(factor * n) for n in (top - first_row, left - first_col, height, width))
+        return restored[row : row + height, col : col + width].copy()
 
     def _as_found(self, page: Page, order: Order) -> tuple[Order, Choice | None]:
         """An order for a part of a picture: what was found in the whole holds there."""
@@ -112,6 +113,6 @@ class Pieces:
         sigma = page.level if order.sigma is None else order.sigma
         level = page.range.in_units(0.0 if sigma < WEAKEST else min(sigma, STRONGEST))
         try:
-            return draw(explain(network, pixels, x, y, sigma=level, scale=order.scale))
+            return draw(explain(network, pixels, x, y, sigma=level, scale=scales_for(order.scale)[0]))
         except ValueError as error:
             raise RefusedError(sentence(error), 422) from None

@@ -51,7 +51,7 @@ class Result:
 
     def file_name(self, wanted: str) -> str:
         """The name that it gets, as the command line would give it."""
-        behind = TASKS[self.order.task].suffix.format(f"x{self.order.scale}")
+        behind = TASKS[self.order.task].suffix.format(f"x{self.order.scale:g}")
         return Path(self.name).stem + behind + self.suffix(wanted)
 
     def discard(self) -> None:
@@ -91,7 +91,7 @@ def command(result: Result) -> str:
     order = result.order
     words = ["nlrn", TASKS[order.task].verb]
     if TASKS[order.task].enlarges:
-        words += ["--scale", str(order.scale)]
+        words += ["--scale", f"{order.scale:g}"]
     if order.sigma is not None:
         words += ["--sigma", f"{order.sigma:g}"]
     if order.strength != 1:

@@ -251,7 +251,7 @@ class Studio:
         assert entry.opened is not None
         if entry.job is not None:
             entry.job.cancel()
-        opened, factor = entry.opened, order.factor**2
+        opened, factor = entry.opened, order.factor
 
         def work(progress: Callable[[int, int], None]) -> "Result":
             from nlrn.web.making import restored_file
@@ -259,7 +259,7 @@ class Studio:
             entry.started = time.monotonic()
             return restored_file(opened, order, self.loaded(), entry.path.parent, progress)
 
-        job = Job(opened.pixels * factor, work, session.changed)
+        job = Job(round(opened.pixels * factor**2), work, session.changed)
         entry.job, entry.wanted, entry.failed, entry.started = job, order, None, None
         job.result.add_done_callback(lambda _: self._finished(session, entry, job))
         self.restoring.add(job)

@@ -174,11 +174,12 @@ export class Viewer {
     const seen = this.visible();
     if (!seen.width || !seen.height) return;
     const { scale } = layer;
-    const box = [seen.left, seen.top, seen.width, seen.height].map((side) => side * scale);
-    const wanted = box.join();
+    const [left, top, right, bottom] = [seen.left, seen.top, seen.left + seen.width, seen.top + seen.height]
+      .map((side) => Math.floor(side * scale));
+    const [width, height] = [right - left, bottom - top];
+    const wanted = [left, top, width, height].join();
     if (layer.wanted === wanted) return;
     layer.wanted = wanted;
-    const [left, top, width, height] = box;
     try {
       const found = await api.image(`${layer.path}&left=${left}&top=${top}&width=${width}&height=${height}`, null);
       if (this.layers[name] !== layer || layer.wanted !== wanted) return;
