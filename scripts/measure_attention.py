@@ -18,7 +18,6 @@ from nlrn import models
 from nlrn.config import TASKS
 from nlrn.evaluation.likeness import Worth, likeness
 from nlrn.evaluation.report import Result
-from nlrn.files import write_whole
 
 SETS = {("denoise", 1): "Set12", ("denoise", 3): "CBSD68", ("sr", 1): "Set5"}
 EVERY = {"CBSD68": 10}
@@ -71,7 +70,7 @@ def put(found: Mapping[str, Iterable[str]]) -> None:
     table, after = rest.split(END)
     known = {name: [line for line in table.splitlines() if line.startswith(f"| {name} |")] for name in SHIPPED}
     lines = [line for name in SHIPPED for line in found.get(name, known[name])]
-    write_whole(PAGE, (before + START + "\n".join([*HEAD, *lines, ""]) + END + after).encode())
+    PAGE.write_text(before + START + "\n".join([*HEAD, *lines, ""]) + END + after)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from nlrn.config import TASKS
 from nlrn.evaluation.published import Published, published
-from nlrn.files import write_json, write_whole
 from nlrn.models import cards
 
 ROOT = Path(__file__).parents[1]
@@ -101,8 +100,8 @@ def main() -> None:
             continue  # scored otherwise: photographs have no standard set
         level = TASKS[card["config"]["task"]].level
         card["scores"] = {r["data"]: {str(s[level]): round(s["psnr"], 2) for s in r["results"]} for r in ours}
-        write_json(cards.SHIPPED / name / cards.CARD, card)
-        write_whole(cards.SHIPPED / name / "README.md", model_card(name, card).encode())
+        (cards.SHIPPED / name / cards.CARD).write_text(json.dumps(card, indent=2) + "\n")
+        (cards.SHIPPED / name / "README.md").write_text(model_card(name, card))
         first = ours[0]
         images = [image["name"] for image in first["results"][0]["images"][:2]]
         golden[name] |= {

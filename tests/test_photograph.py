@@ -78,7 +78,7 @@ def test_transparency_stays_as_it_is(noisy: np.ndarray) -> None:
 def test_pieces_of_chroma_are_those_of_the_whole(network, size: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
     fused = FusedNLRN(network())
-    chroma = photograph._Chroma(fused, pixels, 5 / 255, False)
+    chroma = photograph.Chroma(fused, pixels, 5 / 255, False)
     whole = chroma.part(slice(0, size[0]), slice(0, size[1]))
     part = chroma.part(slice(22, 41), slice(33, 80))
     assert whole.shape == (2, *size)

@@ -37,3 +37,26 @@ def test_an_enlarged_edge_does_not_darken() -> None:
     large = nlrn.upscale(flat, 2, channel_axis=-1, device="cpu").astype(float)
     visible = large[..., 3] > 0
     assert np.abs(large[..., :3][visible] - 200).max() < 6
+
+
+@pytest.mark.parametrize(("scale", "kind"), [(2, np.uint8), (3, np.uint16), (4, np.float32), (1.5, np.uint8)])
+def test_the_network_sharpens_transparency_where_asked(scale: float, kind: type) -> None:
+    """A disc that is all there or not there at all, made smaller by means of pixels."""
+    side, by, most = 24 * 12, 12, np.iinfo(kind).max if np.issubdtype(kind, np.integer) else 1
+    disc = np.hypot(*(np.mgrid[:side, :side] - side / 2 + 0.5)) < side * 0.3
+    small = disc.reshape(side // by, by, side // by, by).mean((1, 3)) * most
+    cut = np.full((*small.shape, 4), most // 2 if most > 1 else 0.5, kind)
+    cut[..., 3] = small if kind is np.float32 else np.rint(small)
+    plain = nlrn.upscale(cut, scale, channel_axis=-1, device="cpu")
+    sharp = nlrn.upscale(cut, scale, channel_axis=-1, device="cpu", sharpen_alpha=True)
+    np.testing.assert_array_equal(sharp[..., :3], plain[..., :3])
+    height = len(sharp)
+    true = disc.reshape(height, side // height, height, side // height).mean((1, 3)) * most
+    assert np.square(sharp[..., 3] - true).mean() < 0.9 * np.square(plain[..., 3] - true).mean()
+    far = np.abs(np.hypot(*(np.mgrid[:height, :height] - height / 2 + 0.5)) - 0.3 * height) > 3 * scale
+    assert set(np.unique(sharp[..., 3][far])) == {0, most}  # what is opaque or empty stays so
+
+
+def test_a_picture_without_transparency_is_enlarged_the_same() -> None:
+    gray = np.random.default_rng(0).integers(0, 255, (20, 20)).astype(np.uint8)
+    np.testing.assert_array_equal(nlrn.upscale(gray, 2, sharpen_alpha=True), nlrn.upscale(gray, 2))

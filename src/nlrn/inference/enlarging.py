@@ -1,9 +1,10 @@
-"""Enlarging by a network: luma by the network, chroma and transparency by bicubic interpolation."""
+"""Enlarging by a network: luma by the network, chroma by bicubic interpolation, transparency by either."""
 
 from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nlrn.inference.fused import FusedNLRN
@@ -53,6 +54,21 @@ def enlarged(
             alpha = _bicubic(pixels[..., colours:], rows, cols, scale).clamp(0, 1)
             out[rows, cols, colours:] = to_pixels(alpha, pixels.dtype)
     return out
+
+
+def sharp_alpha(
+    network: FusedNLRN, alpha: np.ndarray, scale: int, *, ensemble: bool, progress: Progress | None
+) -> np.ndarray:
+    """Transparency [H, W, 1] enlarged by the network, nowhere beyond what is around in the small one."""
+    made = enlarged(network, alpha, scale, ensemble=ensemble, progress=progress)
+    small = to_tensor(alpha)[None]
+    least, most = (
+        to_pixels(sign * F.max_pool2d(sign * small, 3, 1, padding=1)[0], alpha.dtype)
+        .repeat(scale, 0)
+        .repeat(scale, 1)
+        for sign in (-1, 1)
+    )
+    return made.clip(least, most)
 
 
 def _inside(part: slice, border: int, length: int) -> slice:

@@ -43,7 +43,7 @@ def restored_photograph(
         told: the noise, as it is for a network that was trained on white noise: of the luma, and of the chroma at
             half the resolution.
     """
-    chroma = _Chroma(network, pixels, told.chroma, ensemble)
+    chroma = Chroma(network, pixels, told.chroma, ensemble)
 
     def read(rows: slice, cols: slice) -> Given:
         planes = to_opponent(to_tensor(pixels[rows, cols]))
@@ -55,7 +55,7 @@ def restored_photograph(
         yield rows, cols, to_rgb(torch.cat([luma[0], chroma.part(rows, cols)]))
 
 
-class _Chroma:
+class Chroma:
     """The two chroma planes of an image, restored at half the resolution."""
 
     def __init__(self, network: FusedNLRN, pixels: np.ndarray, level: float, ensemble: bool) -> None:

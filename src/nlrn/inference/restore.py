@@ -144,6 +144,7 @@ def upscale(
     channel_axis: int | None = None,
     stack_axis: int | None = None,
     data_range: DataRange = None,
+    sharpen_alpha: bool = False,
     model: Model | None = None,
     ensemble: bool = False,
     device: Device = "auto",
@@ -162,6 +163,7 @@ def upscale(
     channel_axis: int | None = None,
     stack_axis: int | None = None,
     data_range: DataRange = None,
+    sharpen_alpha: bool = False,
     model: Model | None = None,
     ensemble: bool = False,
     device: Device = "auto",
@@ -179,6 +181,7 @@ def upscale(
     channel_axis: int | None = None,
     stack_axis: int | None = None,
     data_range: DataRange = None,
+    sharpen_alpha: bool = False,
     model: Model | None = None,
     ensemble: bool = False,
     device: Device = "auto",
@@ -195,6 +198,7 @@ def upscale(
             :func:`denoise`.
         scale: how many times as high and wide, above 1.
         width, height: the size in pixels instead of ``scale``; where one is missing, the shape is kept.
+        sharpen_alpha: whether the network enlarges the transparency too, for as sharp an edge.
 
     Returns:
         The enlarged image, of the type and dtype that came in.
@@ -214,7 +218,7 @@ def upscale(
     restorer = _restorer(SUPER_RESOLUTION.name, model, ensemble, device, precision)
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
-        return restorer.upscale(Scene(pixels, data_range, masked), size, progress)
+        return restorer.upscale(Scene(pixels, data_range, masked), size, progress, sharpen_alpha=sharpen_alpha)
 
     return for_any(image, channel_axis, restored, stack_axis=stack_axis)
 

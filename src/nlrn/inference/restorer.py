@@ -12,7 +12,7 @@ from torch import Tensor
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
 from nlrn.inference.choice import PHOTO, Choice, choose
 from nlrn.inference.device import choose_device, choose_precision, undisturbed
-from nlrn.inference.enlarging import enlarged, part_of, reduced
+from nlrn.inference.enlarging import enlarged, part_of, reduced, sharp_alpha
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.options import Model, Options
 from nlrn.inference.photograph import restored_photograph
@@ -185,7 +185,14 @@ class Restorer:
         return out
 
     @undisturbed()
-    def upscale(self, pixels: np.ndarray | Scene, size: Size, progress: Progress | None = None) -> np.ndarray:
+    def upscale(
+        self,
+        pixels: np.ndarray | Scene,
+        size: Size,
+        progress: Progress | None = None,
+        *,
+        sharpen_alpha: bool = False,
+    ) -> np.ndarray:
         """[H, W, C] enlarged, in the same dtype.
 
         A size that is not 2, 3 or 4 times the image is made from the one above that a network makes, or several in
@@ -194,6 +201,7 @@ class Restorer:
         Args:
             pixels, progress: as for :meth:`denoise`.
             size: how large the result is.
+            sharpen_alpha: whether the network enlarges the transparency too, instead of bicubic interpolation.
 
         Raises:
             ValueError: a size that cannot be made of this image, or another dtype.
@@ -207,11 +215,18 @@ class Restorer:
         pixels = scene.seen()
         height, width = size.of(pixels.shape[0], pixels.shape[1])
         scales = scales_for(max(height / pixels.shape[0], width / pixels.shape[1]))
+        twice = 2 if sharpen_alpha and scene.has_alpha else 1
         for turn, scale in enumerate(scales):
             network = self.network(colours_of(pixels))
             self._note(self._model(colours_of(pixels)), scale)
-            turned = progress and part_of(progress, turn, len(scales))
-            pixels = enlarged(network, pixels, scale, ensemble=self.options.ensemble, progress=turned)
+            turned = [progress and part_of(progress, twice * turn + i, twice * len(scales)) for i in range(twice)]
+            made = enlarged(network, pixels, scale, ensemble=self.options.ensemble, progress=turned[0])
+            if twice > 1:
+                alpha = pixels[..., -1:]
+                made[..., -1:] = sharp_alpha(
+                    network, alpha, scale, ensemble=self.options.ensemble, progress=turned[1]
+                )
+            pixels = made
         return scene.enlarged(pixels if pixels.shape[:2] == (height, width) else reduced(pixels, height, width))
 
 
