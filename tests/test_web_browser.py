@@ -170,3 +170,16 @@ def test_a_server_that_is_gone_is_said(browser: Browser, tmp_path: Path) -> None
         browser.find("#go").click()
         browser.says("#said", "Is it still running")
         browser.shoot("gone")
+
+
+def test_a_file_that_comes_before_the_server_has_answered_is_not_lost(
+    browser: Browser, address: str, tmp_path: Path
+) -> None:
+    slow = {"offline": False, "latency": 1500, "downloadThroughput": -1, "uploadThroughput": -1}
+    browser.driver.execute_cdp_cmd("Network.enable", {})
+    browser.driver.get("about:blank")
+    try:
+        browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", slow)
+        browser.open(address, small(tmp_path / "a.png"))
+    finally:
+        browser.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**slow, "latency": 0})

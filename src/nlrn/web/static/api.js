@@ -1,6 +1,8 @@
 // Requests to the server of this page, and what it tells by itself.
 
 let token = null;
+let hasBegun;
+const begun = new Promise((resolve) => { hasBegun = resolve; });
 
 /** The server said no: the message is for the person in front of the page. */
 export class Refused extends Error {
@@ -34,6 +36,7 @@ export async function about() {
 
 export async function begin() {
   token = (await (await answered("/api/pages", { method: "POST" })).json()).token;
+  hasBegun();
 }
 
 export async function send(path, value, signal) {
@@ -42,6 +45,7 @@ export async function send(path, value, signal) {
 }
 
 export async function upload(file, name, signal) {
+  await begun; // a file may be dropped sooner
   return (await answered(address(`/pictures?name=${encodeURIComponent(name)}`), { method: "POST", body: file, signal })).json();
 }
 
