@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+import fit_noise_levels
+import make_noise_samples
 import measure_attention
+import torch
 from release import ROOT
 
 
@@ -30,6 +33,43 @@ def test_rows_of_one_model_leave_those_of_others(tmp_path: Path, monkeypatch: py
 def test_every_model_that_ships_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert all(f"| `{name}` |" in readme for name in measure_attention.models.list_models())
+
+
+def test_what_is_missing_to_the_best_level_is_read_between_those_that_were_tried() -> None:
+    errors = torch.tensor([[100.0, 40.0, 10.0, 20.0]])
+    curves = fit_noise_levels.Curves(torch.tensor([[2.0, 4.0, 8.0]]), errors)
+    logs = [np.log(level + fit_noise_levels.FLOOR) for level in (0, 2, 4, 8)]
+    one = torch.tensor([0])
+
+    def missing(said: float) -> float:
+        return float(curves(one, torch.tensor([said])))
+
+    best = fit_noise_levels.decibels(errors)[0]
+    for log, psnr in zip(logs, best, strict=True):
+        assert missing(log) == pytest.approx(float(best.max() - psnr), abs=1e-3)
+    assert missing((logs[0] + logs[1]) / 2) == pytest.approx((missing(logs[0]) + missing(logs[1])) / 2, abs=1e-3)
+    assert missing(logs[0] - 3) == pytest.approx(missing(logs[0]))  # less than nothing is nothing
+    assert missing(logs[3] + 1) > missing(logs[3]) + 0.9  # more than was tried gets no better
+
+
+def test_samples_of_noise_are_made_and_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    for i in range(2):
+        small = Image.fromarray(random.integers(0, 255, (20, 20, 3), np.uint8))
+        small.resize((280, 280), Image.Resampling.BICUBIC).save(tmp_path / f"{i}.png")
+    made = [str(tmp_path / name) for name in ("levels.npz", "told.npz", "networks.npz")]
+    make_noise_samples.main([str(tmp_path), "--out", made[0], "--levels-only", "--count", "110"])
+    make_noise_samples.main([str(tmp_path), "--out", made[1], "--count", "3", "--seed", "3"])
+    with np.load(made[1]) as told:
+        assert told["told"].shape == (3, 3, 6)
+        assert np.isfinite(told["errors"][:, :2]).all()
+        # to be told a level that fits is better than to be left alone, and than to be told five times as much
+        noisy = told["levels"][:, 0] > 3
+        assert (told["errors"][noisy, 0].argmin(1) > 0).all()
+    fit_noise_levels.main([*made[:2], "--out", made[2]])
+    assert "without noise" in capsys.readouterr().out
+    with np.load(made[2]) as networks:
+        assert networks["third"].shape[1] == 7
 
 
 @pytest.mark.slow

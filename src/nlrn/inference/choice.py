@@ -7,7 +7,7 @@ import numpy as np
 
 from nlrn.inference.photograph import Levels
 from nlrn.pixels.arrays import full_scale
-from nlrn.pixels.color import LUMA, Planes
+from nlrn.pixels.color import Planes
 from nlrn.pixels.levels import measured_levels
 from nlrn.pixels.noise_levels import noise_of
 from nlrn.pixels.scene import Scene
@@ -15,18 +15,7 @@ from nlrn.pixels.tint import tint_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
-_NEGLIGIBLE = 1.9  # luma and chroma together, in grey levels of 255: what clean pictures are given too
-_WEAKEST = 1.0  # the same of white noise in the luma of a gray picture
-_LEAST_LUMA = 1.5
-"""Grey levels that are assumed where there is any noise: they change a clean picture by less than can be seen, and
-where JPEG has flattened the noise, the estimate is too low."""
-_LEAST_CHROMA = 0.42
-"""Of the level of luma: no camera has less, and where JPEG has flattened its blotches, the estimate may."""
-_GRAIN_GAIN, _BLOTCH_GAIN = 1.75, 2.5
-"""How many times its level a network that was trained on white noise is told of grain, and of blotches at half the
-resolution: noise is as strong in the coarse bands, where white noise of the same deviation is not."""
-_EVEN_BLOTCH_GAIN, _EVEN_LEAST_CHROMA = 1.05, 0.24
-"""The same where the noise is even or white; the luma's is told as it is."""
+_WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
 _STRONGEST = 70 / 255
 _log = logging.getLogger("nlrn")
 
@@ -89,10 +78,9 @@ def _by_noise(scene: Scene, *, photo: bool) -> Choice:
         seen = seen * (pixels[..., -1:] > 0)
     white = full_scale(seen.dtype)
     tint = np.ones(1, np.float32) if gray else tint_of(scene)
-    noise = noise_of(seen)
-    unclear = noise is None or noise.white or (noise.luma + noise.chroma) / white * 255 < _NEGLIGIBLE
-    if noise is None or (unclear and not photo):
-        # white noise, or none: patches tell
+    read = noise_of(seen)
+    if read is None or (read.noise.white and not photo):
+        # white noise, or too little to be seen of it: patches tell
         if gray or tint is None:
             return Choice(None)
         (level,) = measured_levels(scene, Planes(3, 1, tint))
@@ -101,22 +89,15 @@ def _by_noise(scene: Scene, *, photo: bool) -> Choice:
             return Choice(PHOTO)
         _log.info("the same noise in all colours, estimated: sigma %.3g, where white is 255", 255 * level)
         return Choice(None, Levels(level, 0.0), Levels(level, 0.0), tint)
-    luma, chroma = noise.luma / white, 0.0 if tint is not None else noise.chroma / white
-    even = noise.even or noise.white
-    if noise.fine and tint is None and not photo:
+    read = read.times(1 / white)
+    told = Levels(min(read.luma, _STRONGEST), min(read.chroma, _STRONGEST) if tint is None else 0.0)
+    if not any(told):
+        _log.info("no noise to speak of: left as it is")
+        return Choice(PHOTO)
+    if read.together and tint is None and not photo:
         # as good as independent in red, green and blue, and as strong: for the model that sees them together
-        sigma = luma / float(np.linalg.norm(LUMA))
-        _log.info("noise estimated: sigma %.3g, where white is 255", 255 * sigma)
-        return Choice(None, Levels(sigma, 0.0), Levels(sigma, 0.0))
-    if not even:
-        luma = max(luma, _LEAST_LUMA / 255)
-    blotches = f" and colour blotches of about {255 * chroma:.2g}" if tint is None else ""
-    _log.info("grain of about %.2g%s, where white is 255: %s", 255 * luma, blotches, PHOTO)
-    return Choice(PHOTO, Levels(luma, chroma), _told(luma, chroma, even=even, alone=tint is not None), tint)
-
-
-def _told(luma: float, chroma: float, *, even: bool, alone: bool) -> Levels:
-    gain, blotch_gain, least = (
-        (1.0, _EVEN_BLOTCH_GAIN, _EVEN_LEAST_CHROMA) if even else (_GRAIN_GAIN, _BLOTCH_GAIN, _LEAST_CHROMA)
-    )
-    return Levels(gain * luma, 0.0 if alone else blotch_gain * max(chroma, least * luma))
+        _log.info("noise estimated: sigma %.3g, where white is 255", 255 * read.sigma)
+        return Choice(None, Levels(read.sigma, 0.0), Levels(read.sigma, 0.0))
+    blotches = f" and colour blotches of about {255 * read.noise.chroma:.2g}" if tint is None else ""
+    _log.info("grain of about %.2g%s, where white is 255: %s", 255 * read.noise.luma, blotches, PHOTO)
+    return Choice(PHOTO, Levels(read.noise.luma, read.noise.chroma if tint is None else 0.0), told, tint)

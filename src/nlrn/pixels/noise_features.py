@@ -2,7 +2,8 @@
 
 Each plane is taken apart by Haar wavelets, whose bands are scaled such that white noise is equally strong in all of
 them. Blocks of 32 x 32 pixels are then sorted by how much they vary: in the smoothest ones, noise is all there is,
-while texture makes blocks unlike each other.
+while texture makes blocks unlike each other. Beside that stands what white noise would be in small patches, in single
+pixels and in means of four and of sixteen (:mod:`nlrn.pixels.noise`), which texture hardly misleads.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nlrn.pixels.color import LUMA
+from nlrn.pixels.noise import estimate_sigma
 
 BLOCK = 32
 _SCALES = 5
@@ -18,7 +20,9 @@ _QUANTILES = (0.03, 0.1, 0.25, 0.5)
 _MOST_BLOCKS = 512
 _CLIPPED = 3.0  # grey levels from black or white: what is nearer is cut off
 FEWEST_BLOCKS = 9
-COUNT = 4 * _SCALES * (len(_QUANTILES) + 2) + 2
+_PATCHES = 6_000
+_BAND, _MOST_PIXELS = 64, 400_000
+COUNT = 4 * _SCALES * (len(_QUANTILES) + 2) + 2 + 5
 
 Floats = npt.NDArray[np.float32]
 
@@ -51,7 +55,38 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
     found = []
     for energy in energies:
         found += [*np.quantile(energy, _QUANTILES), *(energy[some].mean() for some in flat)]
-    return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped]]).astype(np.float32)
+    white = np.log(np.add(_as_white(rgb, scale), 0.25))
+    return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped], white]).astype(np.float32)
+
+
+def opponent(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> list[Floats]:
+    """Luma and two chroma planes [H, W] of pixels [H, W, 3], in grey levels."""
+    red, green, blue = np.moveaxis(rgb.astype(np.float32), 2, 0) * np.float32(scale)
+    luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    return [luma, np.float32(0.564) * (blue - luma), np.float32(0.713) * (red - luma)]
+
+
+def _as_white(rgb: npt.NDArray[np.generic], scale: float) -> list[float]:
+    """The noise of luma and chroma, taken for white, in single pixels and in means of four, and that of luma in means
+    of sixteen; white noise is as strong in all of them."""
+    height, width = rgb.shape[:2]
+    step = -(-height * width // _MOST_PIXELS)
+    if step > 1:
+        rgb = np.concatenate([rgb[top : top + _BAND] for top in range(0, height - _BAND + 1, step * _BAND)])
+    levels = []
+    planes = opponent(rgb, scale)
+    for _ in range(2):
+        luma, *chromas = (estimate_sigma(plane, most=_PATCHES) for plane in planes)
+        levels += [luma, float(np.sqrt(np.square(chromas).mean()))]
+        planes = [halved(plane) for plane in planes]
+    return [*levels, estimate_sigma(planes[0], most=_PATCHES)]
+
+
+def halved(plane: Floats) -> Floats:
+    """Sums of 2 x 2 pixels over 2, in which white noise is as strong as before."""
+    rows, columns = (length // 2 * 2 for length in plane.shape)
+    whole = plane[:rows, :columns]
+    return np.asarray((whole[::2, ::2] + whole[::2, 1::2] + whole[1::2, ::2] + whole[1::2, 1::2]) / 2, np.float32)
 
 
 def blocks_of(pixels: npt.NDArray[np.generic], side: int, most: int) -> npt.NDArray[np.generic]:
