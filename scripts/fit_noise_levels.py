@@ -18,7 +18,7 @@ FLOOR = 0.5
 """Grey levels below which levels of noise are hardly told apart."""
 LOSSLESS = 48.0
 """PSNR, in dB, beyond which nothing is to be seen."""
-TOO_LITTLE = 1.5
+TOO_LITTLE = 2.0
 """Times as much as to say too much it costs to say too little, as in CBDNet: noise that is left is seen at once."""
 HIDDEN, NETWORKS, ROUNDS, BATCH = 48, 8, 60, 96
 PLANES = ("luma", "chroma", "together")

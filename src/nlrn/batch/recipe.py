@@ -72,12 +72,12 @@ class Recipe(Options):
 
     @property
     def of(self) -> Task:
-        """What is done."""
+        """The task, as a record."""
         return TASKS[self.task]
 
     @property
     def size(self) -> Size:
-        """How large the results are, where images are enlarged."""
+        """The size of results, where images are enlarged."""
         return Size(self.scale, self.width, self.height)
 
     @property

@@ -16,6 +16,8 @@ from nlrn.pixels.tint import tint_of
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's, and for what saving as JPEG does."""
 _WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
+_BLOCKS = 2.0
+"""Times the level that a file's compression tells of: as much its blocks may be taken for noise."""
 _STRONGEST = 70 / 255
 _log = logging.getLogger("nlrn")
 
@@ -58,7 +60,7 @@ def choose(scene: Scene, *, photo: bool = False) -> Choice:
     """
     choice = _by_noise(scene, photo=photo)
     level = scene.compression
-    if photo or level <= _luma_of(choice, scene):
+    if photo or _BLOCKS * level <= _luma_of(choice, scene):
         return choice
     _log.info("strongly compressed as JPEG: mended as noise of sigma %.3g, where white is 255", 255 * level)
     return Choice(None, Levels(level, 0.0), Levels(level, 0.0), choice.tint)

@@ -20,7 +20,7 @@ _QUANTILES = (0.03, 0.1, 0.25, 0.5)
 _MOST_BLOCKS = 512
 _CLIPPED = 3.0  # grey levels from black or white: what is nearer is cut off
 FEWEST_BLOCKS = 9
-_PATCHES = 6_000
+_PATCHES, _FLOOR = 6_000, 0.25
 _BAND, _MOST_PIXELS = 64, 400_000
 COUNT = 4 * _SCALES * (len(_QUANTILES) + 2) + 2 + 5
 
@@ -55,7 +55,7 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
     found = []
     for energy in energies:
         found += [*np.quantile(energy, _QUANTILES), *(energy[some].mean() for some in flat)]
-    white = np.log(np.add(_as_white(rgb, scale), 0.25))
+    white = np.log(np.add(_read_as_white(rgb, scale), _FLOOR))
     return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped], white]).astype(np.float32)
 
 
@@ -66,7 +66,13 @@ def opponent(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> list[Floats]:
     return [luma, np.float32(0.564) * (blue - luma), np.float32(0.713) * (red - luma)]
 
 
-def _as_white(rgb: npt.NDArray[np.generic], scale: float) -> list[float]:
+def as_white(features: Floats) -> list[float]:
+    """The noise in grey levels as if it were white: of luma and chroma, of both in means of four, of luma in means of
+    sixteen."""
+    return (np.exp(features[-5:]) - _FLOOR).tolist()  # type: ignore[no-any-return]  # a list, says numpy, of anything
+
+
+def _read_as_white(rgb: npt.NDArray[np.generic], scale: float) -> list[float]:
     """The noise of luma and chroma, taken for white, in single pixels and in means of four, and that of luma in means
     of sixteen; white noise is as strong in all of them."""
     height, width = rgb.shape[:2]

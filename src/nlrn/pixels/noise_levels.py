@@ -19,12 +19,13 @@ import numpy.typing as npt
 from nlrn.pixels.arrays import full_scale
 from nlrn.pixels.conversions import for_any
 from nlrn.pixels.noise import estimate_sigma
-from nlrn.pixels.noise_features import noise_features, opponent
+from nlrn.pixels.noise_features import as_white, noise_features, opponent
 from nlrn.pixels.scene import Scene
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
 _FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
 _PATCHES = 20_000
+_SURE = 4.0  # grey levels of noise that patches cannot mistake
 _NEGLIGIBLE = 1.0  # grey levels: to be told less changes next to nothing
 
 
@@ -42,7 +43,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from an image, in the units of its pixels."""
+    """The noise of an image and what to tell of it, in the units of its pixels."""
 
     noise: Noise
     luma: float
@@ -118,12 +119,16 @@ def _together(levels: list[float]) -> float:
 
 
 def _is_drawn(rgb: npt.NDArray[np.generic], full: float) -> bool:
-    """Whether neighbours are mostly equal, black and white set aside, or all is black and white."""
+    """Whether neighbours are mostly equal, black and white set aside (nearly so on a page of words), or all is black
+    and white."""
     step = max(1, rgb.shape[0] // 250)
     rows = rgb[::step].astype(np.float32)
     middle = np.any((rows > 0.012 * full) & (rows < 0.988 * full), axis=2)[:, 1:]
     same = np.all(np.equal(rows[:, 1:], rows[:, :-1]), axis=2)
-    return bool(middle.mean() < 0.05 or same[middle].mean() > 0.7)
+    if middle.mean() < 0.05:
+        return True
+    elsewhere = same[middle].mean()
+    return bool(elsewhere > 0.7 or (elsewhere > 0.35 and same.mean() > 0.6))
 
 
 def _read(features: npt.NDArray[np.float32]) -> Reading:
@@ -140,10 +145,17 @@ def _read(features: npt.NDArray[np.float32]) -> Reading:
         max(0.0, math.exp(log) - _FLOOR)
         for log in (of_luma, of_chroma, of_luma + more_luma, of_chroma + more_chroma, of_luma + more)
     )
-    is_white = said[2] > 0
+    is_white = said[2] > 0 or _is_even(*as_white(features))
     if not is_white and max(told_luma, told_chroma) < _NEGLIGIBLE:
         return _NOTHING  # what varies is the picture
     return Reading(Noise(luma, chroma, is_white), told_luma, told_chroma, sigma, together=together > 0)
+
+
+def _is_even(single: float, chroma: float, twos: float, _: float, fours: float) -> bool:
+    """Whether patches without texture have the same noise in single pixels, in means of four and of sixteen, and in
+    the colours, unless they are gray."""
+    coloured = chroma > 0.8 * single or chroma < 0.01
+    return single > _SURE and coloured and 0.9 < twos / single < 1.1 and 0.85 < fours / single < 1.15
 
 
 @lru_cache(maxsize=1)

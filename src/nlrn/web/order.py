@@ -30,12 +30,12 @@ class Order:
 
     @property
     def of(self) -> Task:
-        """What is to be done."""
+        """The task, as a record."""
         return TASKS[self.task]
 
     @property
     def factor(self) -> float:
-        """How many times as high and wide the result is."""
+        """The height and width of the result, in those of the picture."""
         return self.scale if self.of.enlarges else 1
 
 
