@@ -162,7 +162,7 @@ def test_gray_stored_as_rgb_is_restored_as_gray(tone: str, model: str | None, si
 
 def test_noise_of_its_own_in_each_colour_is_for_the_network_of_colour() -> None:
     restored = nlrn.denoise(COLOUR, SIGMA, channel_axis=-1)
-    np.testing.assert_array_equal(restored, nlrn.denoise(COLOUR, SIGMA, channel_axis=-1, model="denoise-color-lite"))
+    np.testing.assert_array_equal(restored, nlrn.denoise(COLOUR, SIGMA, channel_axis=-1, model="denoise-color"))
 
 
 def in_float64() -> Any:

@@ -20,7 +20,7 @@ def test_a_picture_is_restored_as_by_the_command_line(browser: Browser, address:
     browser.open(address, photo)
     assert "128 x 96 pixels, 16-bit RGB, PNG" in browser.text("#found")
     assert "Strong noise (level" in browser.text("#found")
-    assert "denoise-color-lite: " in browser.text("#model-said")
+    assert "denoise-color: " in browser.text("#model-said")
     browser.restore()
     made = browser.download("#save")
     expected = photo.with_name("expected.png")

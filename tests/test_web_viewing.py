@@ -112,7 +112,7 @@ def test_a_click_shows_what_the_network_looks_at(browser: Browser, address: str,
         const context = canvas.getContext('2d'); context.drawImage(image, 0, 0);
         return [...context.getImageData(0, 0, canvas.width, canvas.height).data]"""
     shown = np.array(browser.run(script), np.uint8)
-    expected = draw(explain(load("denoise-color-lite"), images.read(photo).pixels, x, y))
+    expected = draw(explain(load("denoise-color"), images.read(photo).pixels, x, y))
     assert np.abs(shown.reshape(*expected.shape[:2], 4)[..., :3].astype(int) - expected).max() <= 2
     assert "heat map" in browser.find("#looks-image").get_attribute("alt")
 

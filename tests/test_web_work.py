@@ -144,7 +144,7 @@ def test_a_piece_is_restored_as_what_the_whole_was_found_to_be(tmp_path: Path, m
     images.write(tmp_path / "a.png", ramp.clip(0, 255).astype(np.uint8))
     page = opened(tmp_path / "a.png").pages[0]
     assert (page.choice.model == "denoise-photo") == coarse
-    assert models.chosen(Order("denoise"), page) == ("denoise-photo" if coarse else "denoise-color-lite")
+    assert models.chosen(Order("denoise"), page) == ("denoise-photo" if coarse else "denoise-color")
     assert ("grain" in words.found(page)) == coarse
     piece = Pieces(models).restore(page, (32, 40, 20, 16), Order("denoise")).astype(int)
     whole = work.restore(page, Order("denoise"), models).astype(int)

@@ -48,7 +48,7 @@ DENOISE = Task(
     enlarges=False,
     estimated=True,
     gray="gray",
-    defaults=MappingProxyType({1: "denoise-gray", 3: "denoise-color-lite"}),
+    defaults=MappingProxyType({1: "denoise-gray", 3: "denoise-color"}),
 )
 SUPER_RESOLUTION = Task(
     name="sr",
