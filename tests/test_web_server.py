@@ -51,6 +51,9 @@ class Client:
     def leave(self) -> None:
         """As a browser says when a page is closed; the server ends the stream of events then."""
         self.post("/end", None)
+        self.close()
+
+    def close(self) -> None:
         self._listening.join(20)
         self.http.close()
 
@@ -506,6 +509,7 @@ def test_it_ends_at_once_with_work_under_way_and_a_page_open(tmp_path: Path) -> 
         said = page.communicate(timeout=20)[1]
         assert page.returncode == 0
         assert said == ""
+        client.close()
     assert not list(tmp_path.iterdir())
 
 

@@ -136,7 +136,8 @@ class PreparedRecipe:
             self.recipe.data_range,
             quantization=page.metadata.quantization,
         )
-        restored = _WORK[self.recipe.of.verb](self.restorer, self.recipe, scene, progress)
+        work = upscale if self.recipe.of.enlarges else denoise
+        restored = work(self.restorer, self.recipe, scene, progress)
         return restored[..., 0] if planar else restored
 
 
@@ -148,9 +149,6 @@ def denoise(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Pro
 def upscale(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Progress") -> "np.ndarray":
     """[H, W, C] enlarged as a recipe says."""
     return restorer.upscale(scene, recipe.size, progress, sharpen_alpha=recipe.sharpen_alpha)
-
-
-_WORK = {work.__name__: work for work in (denoise, upscale)}
 
 
 def read(recipe: Recipe, job: "Job") -> "list[Picture]":
