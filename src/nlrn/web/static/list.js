@@ -22,9 +22,11 @@ export class List {
       this.items.delete(id);
       if (hadFocus) (next?.querySelector(".pick") ?? document.querySelector("[data-choose]")).focus();
     }
-    for (const picture of pictures) {
+    for (const [at, picture] of pictures.entries()) {
       if (!this.items.has(picture.id)) this.#add(picture);
-      this.#update(this.items.get(picture.id), picture, picture.id === current, stateOf(picture));
+      const item = this.items.get(picture.id), there = this.list.children[at];
+      if (there !== item) this.list.insertBefore(item, there);
+      this.#update(item, picture, picture.id === current, stateOf(picture));
     }
   }
 
