@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psutil
 import torch
 
 MOST = 1_900_000_000
@@ -21,25 +22,12 @@ def budget(device: torch.device) -> int:
         # what torch holds without using it is free as well
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return min(_MOST_ON_GPU, int(_SHARE_ON_GPU * (torch.cuda.mem_get_info(device)[0] + unused)))
-    free = free_memory()
-    return MOST if free is None else min(MOST, int(_SHARE * free))
+    return min(MOST, int(_SHARE * free_memory()))
 
 
-def free_memory(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes of main memory that a program can still have, within the limits of its container; None if unknown.
-
-    Linux tells; elsewhere a program cannot know without help, and systems there make room by themselves.
-    """
-    known = [*_free_in_machine(proc), *_free_in_container(cgroup)]
-    return min(known, default=None)
-
-
-def _free_in_machine(proc: Path) -> list[int]:
-    try:
-        lines = (proc / "meminfo").read_text().splitlines()
-    except OSError:
-        return []
-    return [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+def free_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of main memory that a program can still have, within the limits of its container."""
+    return min([psutil.virtual_memory().available, *_free_in_container(cgroup)])
 
 
 def _free_in_container(cgroup: Path) -> list[int]:
