@@ -101,7 +101,17 @@ def test_napari_finds_the_function_of_the_manifest() -> None:
         "sigma": float,
         "return": "napari.types.ImageData",
     }
+    (sample,) = manifest["contributions"]["sample_data"]
+    assert commands[sample["command"]] == "nlrn.napari:sample"
     assert "napari" not in sys.modules
+
+
+def test_the_sample_for_napari_is_a_layer_that_can_be_restored() -> None:
+    ((pixels, about, kind),) = napari.sample()
+    assert (pixels.dtype, pixels.shape, kind) == (np.uint16, (2, 256, 256), "image")
+    assert about["name"]
+    rough = [np.abs(np.diff(plane.astype(float), axis=1)).mean() for plane in (pixels[0], napari.denoise(pixels)[0])]
+    assert rough[1] < 0.7 * rough[0]  # edges of cells are left
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
