@@ -18,8 +18,9 @@ from nlrn.models.cards import list_models
 from nlrn.network import NLRN
 
 _SCORED = {"gray": ("Set12", "25"), "colour": ("CBSD68", "25"), "x2": ("Set5", "2")}
-_KINDS = {"gray": (DENOISE.name, 1), "colour": (DENOISE.name, 3), "x2": (SUPER_RESOLUTION.name, 1)}
 """The set and the level whose PSNR stands for a panel."""
+_KINDS = {"gray": (DENOISE.name, 1), "colour": (DENOISE.name, 3), "x2": (SUPER_RESOLUTION.name, 1)}
+"""The task and the channels of the models in a panel."""
 _TITLES = {
     "gray": "gray, Set12, sigma 25",
     "colour": "colour, CBSD68, sigma 25",

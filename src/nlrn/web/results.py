@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nlrn import images
-from nlrn.config import TASKS
 from nlrn.images import SUFFIXES, WRITABLE, ImageFileError, Picture
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
@@ -51,7 +50,7 @@ class Result:
 
     def file_name(self, wanted: str) -> str:
         """The name that it gets, as the command line would give it."""
-        behind = TASKS[self.order.task].suffix.format(f"x{self.order.scale:g}")
+        behind = self.order.of.suffix.format(f"x{self.order.scale:g}")
         return Path(self.name).stem + behind + self.suffix(wanted)
 
     def discard(self) -> None:
@@ -89,8 +88,8 @@ class Result:
 def command(result: Result) -> str:
     """The words that do the same on the command line."""
     order = result.order
-    words = ["nlrn", TASKS[order.task].verb]
-    if TASKS[order.task].enlarges:
+    words = ["nlrn", order.of.verb]
+    if order.of.enlarges:
         words += ["--scale", f"{order.scale:g}"]
     if order.sigma is not None:
         words += ["--sigma", f"{order.sigma:g}"]
