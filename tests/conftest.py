@@ -1,10 +1,15 @@
 """What the tests share: where the benchmark images are, small networks with weights that do something."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+
+# without a GPU its programs are interpreted; Triton reads this when it is imported, which torch may do at any time
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
 
 from nlrn.config import Config
 from nlrn.network import NLRN

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nlrn.correlation import kernels
+from nlrn.correlation import forms, kernels
 from nlrn.correlation.dispatch import CPU, form_for, implementation
 from nlrn.correlation.kernels import KERNELS
 from nlrn.correlation.operator import attend, attend_with_map
@@ -14,13 +14,6 @@ from nlrn.correlation.reference import reference_attention
 from nlrn.correlation.tiled import without_autocast
 
 NORMALIZATIONS = ("softmax", "mean")
-
-
-# So many steps are cheaper as one long dot product than by way of a map of logits, by any kernel.
-_CONCATENATED = 2
-# Beyond it there is no map: with gradients there is one for every step, and a whole image would take more than it is
-# worth.
-_LARGEST_MAP = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -72,12 +65,19 @@ def confined_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normaliz
         torch.Size([1, 4, 8, 8])
     """
     _check(q, k, v, window, normalize)
-    # what is compiled or exported is not bound to what is best on this machine
-    name = "auto" if torch.compiler.is_compiling() else implementation(q, k, v, normalize=normalize)
-    if name == "reference":
+    return _attended(q, k, v, window, normalize, _form(q, k, v, normalize))
+
+
+def _form(q: Tensor, k: Tensor, v: Tensor, normalize: str) -> str:
+    """What runs; what is compiled or exported is not bound to what is best on this machine."""
+    return "auto" if torch.compiler.is_compiling() else implementation(q, k, v, normalize=normalize)
+
+
+def _attended(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str, form: str) -> Tensor:
+    if form == "reference":
         with without_autocast(q.device):
             return reference_attention(q, k, v, window, normalize=normalize)
-    return attend(q, k, v, window, normalize, name)
+    return attend(q, k, v, window, normalize, form)
 
 
 def tiled_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normalize: str = "softmax") -> Tensor:
@@ -120,23 +120,20 @@ def propagated_attention(
     Args:
         q, k, v, window, normalize: as for :func:`confined_attention`.
         carried: what the previous step returned, or None at the first step.
-        concatenated: so many steps multiply the queries and keys of all steps so far; the later ones, where a native
-            kernel runs, add to a map of logits. By default what is quickest, and no map larger than 512 MB.
+        concatenated: so many steps multiply the queries and keys of all steps so far; the later ones, where a fast
+            form runs, add to a map of logits. By default what is quickest, and no map that takes too much memory.
 
     Returns:
         The attended values [B, M, H, W], and what the next step needs.
     """
     queries, keys = (*carried.queries, q) if carried else (q,), (*carried.keys, k) if carried else (k,)
-    B, _, H, W = v.shape
-    few = _CONCATENATED if concatenated is None else concatenated
-    fits = concatenated is not None or 4 * B * H * W * min(window, H) * min(window, W) <= _LARGEST_MAP
-    # how large a map is only a kernel knows, and what is compiled is not bound to one
-    with_map = len(queries) > few and fits and not torch.compiler.is_compiling()
-    name = implementation(q, k, v, normalize=normalize) if with_map else "torch"
-    if name not in KERNELS or (concatenated is None and len(queries) <= KERNELS[name].concatenated):
-        attended = confined_attention(torch.cat(queries, 1), torch.cat(keys, 1), v, window, normalize=normalize)
-        return attended, Carried(queries, keys)
     _check(q, k, v, window, normalize)
+    name = _form(q, k, v, normalize)
+    fast = forms.find(name)
+    few = fast.concatenated(v, window) if fast and concatenated is None else concatenated or 0
+    if fast is None or len(queries) <= few:
+        attended = _attended(torch.cat(queries, 1), torch.cat(keys, 1), v, window, normalize, name)
+        return attended, Carried(queries, keys)
     meaning = (name, window, v.shape)
     if carried and carried.map and carried.map.meaning == meaning:
         out, logits = attend_with_map(queries, keys, v, carried.map.logits, window, name)

@@ -10,22 +10,27 @@ import os
 import torch
 from torch import Tensor
 
-from nlrn.correlation import kernels, selftest
+from nlrn.correlation import gpu, kernels, selftest
+from nlrn.correlation.forms import GPU
 
 VARIABLE = "NLRN_CORRELATION"
 """The environment variable that forces a form, for tests and comparisons."""
-IMPLEMENTATIONS = (*kernels.KERNELS, "torch", "reference")
+IMPLEMENTATIONS = (*kernels.KERNELS, GPU, "torch", "reference")
+_FAST = (*kernels.KERNELS, GPU)
 CPU = torch.device("cpu")
+_ON_GPU = (torch.bfloat16, torch.float16)
 
 
 def obstacle(kernel: str) -> str | None:
-    """Why a kernel cannot run here, or None if it can."""
+    """Why a fast form cannot run here, or None if it can."""
+    if kernel == GPU:
+        return gpu.obstacle()
     return kernels.obstacle(kernel) or selftest.failure(kernel)
 
 
 def available() -> list[str]:
     """The implementations that can run here, fastest first."""
-    return [name for name in IMPLEMENTATIONS if name not in kernels.KERNELS or obstacle(name) is None]
+    return [name for name in IMPLEMENTATIONS if name not in _FAST or obstacle(name) is None]
 
 
 def check(name: str) -> str:
@@ -37,7 +42,7 @@ def check(name: str) -> str:
     """
     if name not in IMPLEMENTATIONS:
         raise ValueError(f"{VARIABLE} must be one of {', '.join(IMPLEMENTATIONS)}, not {name!r}")
-    if name in kernels.KERNELS and (why := obstacle(name)) is not None:
+    if name in _FAST and (why := obstacle(name)) is not None:
         raise RuntimeError(f"{VARIABLE}={name} cannot be had: {why}")
     return name
 
@@ -64,14 +69,22 @@ def _preferred(dtype: torch.dtype) -> tuple[str, str]:
 def form_for(dtype: torch.dtype, device: torch.device = CPU, normalize: str = "softmax") -> str:
     """The name of the form that runs for queries, keys and values of one type.
 
-    The kernels take up to 32-bit floats on the CPU, with softmax; everything else runs in plain PyTorch.
+    The kernels take up to 32-bit floats on the CPU, the programs halves on a GPU, all with softmax; everything else
+    runs in plain PyTorch.
 
     Raises:
         ValueError, RuntimeError: as :func:`check`, of what the environment variable names.
     """
-    name = _preferred(dtype)[0]
-    covered = dtype in kernels.DTYPES and device.type == "cpu" and normalize == "softmax"
-    return name if covered or name == "reference" else "torch"
+    on_gpu = device.type == "cuda"
+    name = _preferred_on_gpu() if on_gpu else _preferred(dtype)[0]
+    covered = dtype in (_ON_GPU if on_gpu else kernels.DTYPES) and device.type in ("cpu", "cuda")
+    fits = covered and normalize == "softmax" and (name == GPU) == on_gpu
+    return name if fits or name == "reference" else "torch"
+
+
+def _preferred_on_gpu() -> str:
+    forced = os.environ.get(VARIABLE)
+    return check(forced) if forced else "torch" if gpu.obstacle() else GPU
 
 
 def implementation(q: Tensor, k: Tensor, v: Tensor, *, normalize: str = "softmax") -> str:

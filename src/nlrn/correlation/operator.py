@@ -8,13 +8,13 @@ processor. :func:`attend` is the same with derivatives of every kind; :func:`att
 # mypy: disable-error-code="no-untyped-call"
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
-from nlrn.correlation import derivatives, dispatch, kernels, tiled
+from nlrn.correlation import derivatives, dispatch, forms, tiled
 
 _LIBRARY = torch.library.Library("nlrn", "FRAGMENT")
 _ARGUMENTS = "Tensor q, Tensor k, Tensor v, {}int window, str normalize, str form"
@@ -25,34 +25,30 @@ _LIBRARY.define(
 )
 
 
-def _kernel(form: str, normalize: str, *tensors: Tensor) -> str | None:
-    """The kernel to run, or None for PyTorch. "auto" is decided here, when and where the operator runs."""
-    name = dispatch.implementation(*tensors, normalize=normalize) if form == "auto" else form
-    return name if name in kernels.KERNELS else None
+def _fast(form: str, normalize: str, *tensors: Tensor) -> forms.Form | None:
+    """The fast form to run, or None for PyTorch. "auto" is decided here, when and where the operator runs."""
+    return forms.find(dispatch.implementation(*tensors, normalize=normalize) if form == "auto" else form)
 
 
 def _forward(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str, form: str) -> tuple[Tensor, Tensor]:
     """The attended values [B, M, H, W], channels_last, and the log2-sum-exp of each pixel, for the backward pass."""
-    kernel = _kernel(form, normalize, q, k, v)
-    if kernel is None:
-        return tiled.forward(q, k, v, window, normalize)
-    library, dtype = kernels.load(kernel), kernels.KERNELS[kernel].dtype
-    out, lse = kernels.forward(library, q.to(dtype), k.to(dtype), v.to(dtype), window)
-    return out.to(v.dtype), lse
+    fast = _fast(form, normalize, q, k, v)
+    return fast.forward(q, k, v, window) if fast else tiled.forward(q, k, v, window, normalize)
 
 
 def _backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, window: int, normalize: str, form: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of q, k and v."""
-    kernel = _kernel(form, normalize, q, k, v)
-    if kernel is None:
+    fast = _fast(form, normalize, q, k, v)
+    if fast is None:
         return tiled.backward(grad, q, k, v, out, lse, window, normalize)
-    library, dtype = kernels.load(kernel), kernels.KERNELS[kernel].dtype
-    given = tuple(x.to(dtype) for x in (grad, q, k, v, out))
-    found = kernels.backward(library, given, lse, window)
-    dq, dk, dv = (x.to(like.dtype) for x, like in zip(found, (q, k, v), strict=True))
-    return dq, dk, dv
+    return _typed(fast.backward((grad, q, k, v, out), lse, window), (q, k, v))
+
+
+def _typed(found: tuple[Tensor, ...], like: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
+    first, second, third = (x.to(y.dtype) for x, y in zip(found, like, strict=True))
+    return first, second, third
 
 
 def _like(x: Tensor) -> Tensor:
@@ -106,24 +102,23 @@ class _Attention(torch.autograd.Function):
 
 
 class _AttentionWithMap(torch.autograd.Function):
-    """A step of propagated attention by a kernel, with the map of logits of the steps before.
+    """A step of propagated attention by a fast form, with the map of logits of the steps before.
 
     First gradients go back through the maps. All others go back to the queries and keys of all steps, of which the
     logits are a sum of products, past the maps.
     """
 
     @staticmethod
-    def forward(before: Tensor | None, v: Tensor, window: int, kernel: str, *history: Tensor) -> tuple[Tensor, ...]:
-        steps = len(history) // 2
-        q, k = history[steps - 1], history[-1]
-        library, dtype = kernels.load(kernel), kernels.KERNELS[kernel].dtype
-        after = q.new_empty(kernels.map_size(library, v.shape, window), dtype=torch.float32)
-        out, lse = kernels.map_forward(library, q.to(dtype), k.to(dtype), v.to(dtype), before, after, window)
-        return out.to(v.dtype), after, lse
+    def forward(before: Tensor | None, v: Tensor, window: int, form: str, *history: Tensor) -> tuple[Tensor, ...]:
+        q, k = history[len(history) // 2 - 1], history[-1]
+        fast = cast(forms.Form, forms.find(form))
+        after = fast.new_map(q, v.shape, window)
+        out, lse = fast.map_forward(q, k, v, before, after, window)
+        return out, after, lse
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        before, v, ctx.window, ctx.kernel, *history = inputs
+        before, v, ctx.window, ctx.form, *history = inputs
         ctx.first, ctx.steps = before is None, len(history) // 2
         ctx.mark_non_differentiable(output[2])
         ctx.set_materialize_grads(False)  # a map that no later step reads has no gradient
@@ -145,12 +140,12 @@ class _AttentionWithMap(torch.autograd.Function):
             dq, dk, dv = derivatives.gradients(grad, q, k, v, ctx.window, "softmax")
             parts = [part for x in (dq, dk) for part in x.split([y.shape[1] for y in queries], 1)]
             return None, dv, None, None, *parts
-        library, dtype = kernels.load(ctx.kernel), kernels.KERNELS[ctx.kernel].dtype
+        given = (queries[-1], keys[-1], v)
         earlier = None if ctx.first else torch.empty_like(logits)
-        given = tuple(x.to(dtype) for x in (grad, queries[-1], keys[-1], v, out))
-        dq, dk, dv = kernels.map_backward(library, given, lse, logits, later, earlier, ctx.window)
+        fast = cast(forms.Form, forms.find(ctx.form))
+        found = fast.map_backward((grad, *given, out), lse, logits, later, earlier, ctx.window)
+        dq, dk, dv = _typed(found, given)
         others = (None,) * (ctx.steps - 1)
-        dq, dk, dv = (x.to(like.dtype) for x, like in ((dq, queries[-1]), (dk, keys[-1]), (dv, v)))
         return earlier, dv, None, None, *others, dq, *others, dk
 
     @staticmethod
@@ -194,7 +189,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str = "softm
 
     Args:
         q, k, v, window, normalize: as for :func:`nlrn.correlation.confined_attention`.
-        form: "auto", "torch" or the name of a kernel.
+        form: "auto", "torch" or the name of a fast form.
     """
     # the compiler looks into functions, and finds this one too clever; the operator has what it can make use of
     apply: Callable[..., tuple[Tensor, Tensor]] = (
@@ -204,14 +199,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, window: int, normalize: str = "softm
 
 
 def attend_with_map(
-    queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], v: Tensor, before: Tensor | None, window: int, kernel: str
+    queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], v: Tensor, before: Tensor | None, window: int, form: str
 ) -> tuple[Tensor, Tensor]:
     """As :func:`attend` for the last step's queries and keys, the logits of the map before added.
 
     Returns:
-        The attended values, and the map of all steps, float32, in the kernel's own order.
+        The attended values, and the map of all steps, in the form's own order.
     """
-    out, logits, _ = _AttentionWithMap.apply(before, v, window, kernel, *queries, *keys)
+    out, logits, _ = _AttentionWithMap.apply(before, v, window, form, *queries, *keys)
     return out, logits
 
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nlrn.correlation import Carried
 from nlrn.inference.memory import MOST
 from nlrn.inference.tiles import reach
 from nlrn.network import NLRN
@@ -142,16 +141,16 @@ def attention_at(
     found = []
     for t, state in enumerate(network.states(seen, sigma, propagate=carried_on)):
         if t in network.config.blocks and state.carried is not None:
-            weights = _weights(network, state.carried, row // side, col // side, rows, cols)
+            q, k = (torch.cat(all_steps, 1)[0] for all_steps in (state.carried.queries, state.carried.keys))
+            weights = _weights(network, q, k, row // side, col // side, rows, cols)
             # a square that the network saw as one pixel shares its weight among its pixels
             weights = (weights / side**2).repeat(side, 0).repeat(side, 1)
             found.append(Attention(t + 1, weights[: _length(shown[0]), : _length(shown[1])], *shown))
     return found
 
 
-def _weights(network: NLRN, carried: Carried, row: int, col: int, rows: slice, cols: slice) -> np.ndarray:
+def _weights(network: NLRN, q: Tensor, k: Tensor, row: int, col: int, rows: slice, cols: slice) -> np.ndarray:
     """The weights of one pixel; the logits are those of all steps that the queries and keys were collected from."""
-    q, k = torch.cat(carried.queries, 1)[0], torch.cat(carried.keys, 1)[0]
     logits = torch.einsum("c,chw->hw", q[:, row, col], k[:, rows, cols])
     if network.config.similarity.endswith("dot"):
         weights = logits / logits.numel()

@@ -15,6 +15,7 @@ from nlrn.network import NLRN
 from nlrn.pixels.degradations.record import Batch
 from nlrn.pixels.degrade import round_8bit
 from nlrn.pixels.patches import Patches
+from nlrn.training import on_gpu
 from nlrn.training.data import hold_out, read_images, share, smaller_copies, validation
 from nlrn.training.loss import error_of
 from nlrn.training.memory import keep_what_is_freed
@@ -57,6 +58,8 @@ def train(config: Config, settings: Settings) -> Outcome:
     device = choose_device(settings.device)
     if device.type == "cpu":
         keep_what_is_freed()
+    elif device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # there are two sizes only: of patches, and of what validates
     half = choose_precision(settings.precision, device) == torch.bfloat16
     many = settings.devices * settings.machines > 1
     fabric = Fabric(
@@ -83,6 +86,7 @@ def train(config: Config, settings: Settings) -> Outcome:
     if settings.init:
         take_weights(network, models.load(settings.init))
     optimizers = make_optimizers(network, settings.rate)
+    in_few_passes = not many and half and on_gpu.fits(network, device)
     peaks = [group["lr"] for o in optimizers for group in o.param_groups]
     wrapped, *optimizers = fabric.setup(network, *optimizers)
     average, schedule = Average(network, settings.decay), Schedule(settings, config)
@@ -115,7 +119,11 @@ def train(config: Config, settings: Settings) -> Outcome:
             side = schedule.patch(i)
             batch = share(degradation, patches, settings, side, i, fabric.global_rank, fabric.world_size)
             waited = time.perf_counter() - clock
-            restored = wrapped(batch.degraded, batch.sigma, scale=batch.scale, steps=steps)
+            if in_few_passes and schedule.frozen(i) and steps == config.steps:
+                with fabric.autocast():
+                    restored = on_gpu.forward(network, batch.degraded, batch.sigma, scale=batch.scale)
+            else:
+                restored = wrapped(batch.degraded, batch.sigma, scale=batch.scale, steps=steps)
             loss = error_of(settings.loss, restored.float(), batch)
             fabric.backward(loss)
             norm = nn.utils.clip_grad_norm_(network.parameters(), settings.clip).item()
@@ -156,7 +164,9 @@ def train(config: Config, settings: Settings) -> Outcome:
                 bar.say("asked to stop: validated and saved first; another Ctrl-C ends without that")
             if ends or (i + 1) % settings.validate == 0:
                 if main:
-                    scores = _validate(average.network, measured, steps)
+                    # in seconds rather than minutes on a GPU; a CPU validates what will run
+                    with torch.autocast(device.type, torch.bfloat16, enabled=half and device.type == "cuda"):
+                        scores = _validate(average.network, measured, steps)
                     mean = sum(scores.values()) / len(scores)
                     log.write(i + 1, psnr=mean, **{f"psnr_{level}": p for level, p in scores.items()})
                     bar.update(i + 1, psnr=mean)
