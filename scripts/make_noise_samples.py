@@ -1,6 +1,7 @@
 """Make the samples by which nlrn.pixels.noise_levels learns what to tell the networks of a picture's noise.
 
-    python scripts/make_noise_samples.py FOLDER... --out LEVELS.npz --levels-only --count 12000
+    python scripts/make_noise_samples.py FOLDER... --out LEVELS.npz --levels-only --count 10000
+    python scripts/make_noise_samples.py FOLDER... --out WHITE.npz --levels-only --gray-white --seed 32 --count 37248
     python scripts/make_noise_samples.py FOLDER... --out TOLD.npz --seed 1 --count 4000
 
 Samples are photographs as denoise-photo is trained on, white noise up to 75 grey levels, and clean pictures; one of
@@ -227,6 +228,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--levels-only", action="store_true", help="what to tell of noise is left open: thirty times as fast"
     )
+    parser.add_argument(
+        "--gray-white", action="store_true", help="of them, keep the gray ones with white noise only, which are few"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     patches, trials = Patches(read_images(options.folders, "rgb")), None if options.levels_only else Trials()
@@ -234,6 +238,8 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.monotonic()
     for number in range(options.count):
         degraded, clean, levels, white = degraded_one(patches, options.seed * 1_000_000 + number)
+        if options.gray_white and not (white and torch.equal(degraded[:, 0], degraded[:, 1])):
+            continue
         features = noise_features(degraded[0].permute(1, 2, 0).mul(255).round().numpy())
         if features is None:
             continue

@@ -132,6 +132,8 @@ def test_a_gpu_is_where_it_runs(monkeypatch):
     assert dispatch.form_for(torch.bfloat16, cuda) == dispatch.form_for(torch.float16, cuda) == forms.GPU
     assert dispatch.form_for(torch.float32, cuda) == dispatch.form_for(torch.bfloat16, cuda, "mean") == "torch"
     assert dispatch.form_for(torch.bfloat16, torch.device("cpu")) != forms.GPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert "on the GPU in bf16 triton" in dispatch.describe()
     monkeypatch.setenv(dispatch.VARIABLE, "torch")
     assert dispatch.form_for(torch.bfloat16, cuda) == "torch"
     monkeypatch.setenv(dispatch.VARIABLE, "reference")

@@ -66,6 +66,11 @@ def test_samples_of_noise_are_made_and_fitted(tmp_path: Path, capsys: pytest.Cap
         # to be told a level that fits is better than to be left alone, and than to be told five times as much
         noisy = told["levels"][:, 0] > 3
         assert (told["errors"][noisy, 0].argmin(1) > 0).all()
+    make_noise_samples.main([str(tmp_path), "--out", made[2], "--levels-only", "--gray-white", "--count", "200"])
+    with np.load(made[2]) as gray:
+        assert 0 < len(gray["levels"]) < 20
+        assert gray["levels"][:, 2].all()
+        assert (gray["levels"][:, 1] < 0.3).all()
     fit_noise_levels.main([*made[:2], "--out", made[2]])
     assert "without noise" in capsys.readouterr().out
     with np.load(made[2]) as networks:

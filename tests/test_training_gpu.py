@@ -74,6 +74,8 @@ def test_it_is_the_function_of_the_network(config, size, scale):
 )
 def test_which_networks_it_is_for(fits, settings, monkeypatch):
     monkeypatch.setattr(gpu, "obstacle", lambda: None)
-    network = NLRN(Config(**{"steps": 2, **settings}))
-    assert on_gpu.fits(network, torch.device("cuda")) == fits
+    network, cuda = NLRN(Config(**{"steps": 2, **settings})), torch.device("cuda")
+    assert on_gpu.fits(network, cuda) == fits
     assert not on_gpu.fits(network, torch.device("cpu"))
+    monkeypatch.setenv("NLRN_CORRELATION", "torch")
+    assert not on_gpu.fits(network, cuda)

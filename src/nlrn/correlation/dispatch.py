@@ -100,11 +100,12 @@ def implementation(q: Tensor, k: Tensor, v: Tensor, *, normalize: str = "softmax
 
 
 def describe() -> str:
-    """One line for a user: the implementations on the CPU, the reasons, and what else could run.
+    """One line for a user: the implementations on the CPU, the reasons, what a GPU has, and what else could run.
 
     Raises:
         ValueError, RuntimeError: as :func:`form_for`.
     """
     name, why = _preferred(torch.float32)
     half, why_half = _preferred(torch.bfloat16)
-    return f"{name} ({why}); in bf16 {half} ({why_half}); available: {', '.join(available())}"
+    on_gpu = f"; on the GPU in bf16 {_preferred_on_gpu()}" if torch.cuda.is_available() else ""
+    return f"{name} ({why}); in bf16 {half} ({why_half}){on_gpu}; available: {', '.join(available())}"

@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nlrn.correlation import gpu
+from nlrn.correlation import form_for, gpu
+from nlrn.correlation.forms import GPU
 from nlrn.network import NLRN, Body, Norms
 
 _SIZE = 4096
@@ -35,7 +36,7 @@ def fits(network: NLRN, device: torch.device) -> bool:
     config = network.config
     usual = config.share and config.propagate and config.similarity == "embedded-gaussian"
     sizes = all(n & (n - 1) == 0 and 16 <= n <= 256 for n in (config.filters, config.embedding))
-    return usual and sizes and device.type == "cuda" and gpu.obstacle() is None
+    return usual and sizes and form_for(torch.bfloat16, device) == GPU
 
 
 def forward(
