@@ -155,7 +155,7 @@ def test_gray_stored_as_rgb_is_restored_as_gray(tone: str, model: str | None, si
         image = image + np.random.default_rng(0).integers(-1, 2, image.shape)
     pixels = np.rint(image.clip(0, 255)).astype(np.uint8)
     restored = nlrn.denoise(pixels, sigma, channel_axis=-1, model=model)
-    assert gain(restored, pixels, clean) > gain(nlrn.denoise(EIGHT, sigma), EIGHT, CLEAN) - 0.5
+    assert gain(restored, pixels, clean) > gain(nlrn.denoise(EIGHT, sigma, model=model), EIGHT, CLEAN) - 0.5
     if tone == "gray":
         assert np.ptp(restored.astype(int), axis=2).max() <= 1
 

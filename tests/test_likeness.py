@@ -30,7 +30,7 @@ def test_a_network_that_never_used_its_block_loses_nothing_without_it(folder) ->
 
 
 def test_a_network_that_uses_its_block_loses_by_every_piece(folder) -> None:
-    worth = likeness(load("denoise-gray-lite"), folder, [25], name="lite")
+    worth = likeness(load("denoise-color-lite"), folder, [25], name="pixel by pixel")
     scores = {taken: report.results[0].psnr for taken, report in worth.reports.items()}
     assert all(scores[WHOLE] > score + 0.2 for taken, score in scores.items() if taken != WHOLE)
 
