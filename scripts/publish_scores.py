@@ -39,7 +39,8 @@ def summary(reports: list[dict[str, Any]]) -> str:
             lines.append(f"| {row.method} | {row.parameters} | {' | '.join(cells)} |")
         for report in reports:
             if (report["task"], report["data"], report["channels"]) == (task, data, channels):
-                cells = [f"{result['psnr']:.2f}" for result in report["results"]]
+                found = {result[TASKS[task].level]: f"{result['psnr']:.2f}" for result in report["results"]}
+                cells = [found.get(level, "") for level in levels]
                 lines.append(f"| **{report['model']}** | {report['parameters']:,} | {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)

@@ -26,7 +26,13 @@ def test_it_computes_the_same_numbers(name: str) -> None:
     assert pinned(models.load(name)) == pytest.approx(PINNED[name]["sample"], abs=2e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in PINNED if "psnr" in PINNED[name]])
+def at_its_pace(name: str) -> object:
+    """The paper's network takes a minute for a small picture."""
+    slow = name.endswith("-paper")
+    return pytest.param(name, marks=pytest.mark.slow) if slow else name
+
+
+@pytest.mark.parametrize("name", [at_its_pace(name) for name in PINNED if "psnr" in PINNED[name]])
 def test_it_reaches_its_scores_on_standard_images(name: str, shared: Path, tmp_path: Path) -> None:
     network, golden = models.load(name), PINNED[name]
     for image in golden["psnr"]:

@@ -14,7 +14,7 @@ from nlrn import models
 from nlrn.config import TASKS
 from nlrn.evaluation.evaluate import EvaluationError, evaluate
 from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
-from nlrn.evaluation.report import Report, as_json, cell, from_json, without
+from nlrn.evaluation.report import Report, Result, as_json, cell, from_json, without
 from nlrn.inference.choice import PHOTO
 from nlrn.inference.device import choose_precision, name_of
 from nlrn.inference.fused import FusedNLRN
@@ -153,12 +153,16 @@ def _set_lines(task: str, data: str, channels: int, reports: Sequence[Report]) -
     for row in published(task, data, channels):
         yield _line(row.method, row.parameters, [row.scores.get(level) for level in levels])
     for report in reports:
-        scores = [Score(result.psnr, result.ssim) for result in report.results]
-        yield _line(f"**{report.model}**", f"{report.parameters:,}", scores)
+        yield _line(f"**{report.model}**", f"{report.parameters:,}", _at(levels, report.results))
         fewer = without(report, OVERLAPS.get(data))
         if fewer:
-            scores = [Score(result.psnr, result.ssim) for result in fewer]
-            yield _line(f"without {OVERLAPS[data]}, which overlaps the training set", "", scores)
+            yield _line(f"without {OVERLAPS[data]}, which overlaps the training set", "", _at(levels, fewer))
+
+
+def _at(levels: Sequence[int], results: Sequence[Result]) -> list[Score | None]:
+    """What was measured at each of the levels, None where nothing was."""
+    found = {result.level: Score(result.psnr, result.ssim) for result in results}
+    return [found.get(level) for level in levels]
 
 
 def _line(method: str, parameters: str, scores: Sequence[Score | None]) -> str:

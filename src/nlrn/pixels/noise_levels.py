@@ -26,6 +26,7 @@ _WEIGHTS = Path(__file__).with_suffix(".npz")
 _FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
 _PATCHES = 20_000
 _SURE = 4.0  # grey levels of noise that patches cannot mistake
+_FAINT = 1.5  # grey levels of white noise that leave a picture above 45 dB, and are as likely the picture itself
 _NEGLIGIBLE = 1.0  # grey levels: to be told less changes next to nothing
 
 
@@ -108,7 +109,8 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Reading | None:
     if read.noise.white:
         # patches tell white noise more exactly, and that there is none in a page of small letters
         luma, *chromas = (estimate_sigma(p, most=_PATCHES) for p in opponent(colours, 255 / full))
-        read = replace(read, noise=Noise(luma, _together(chromas), True))
+        noise = Noise(luma, _together(chromas), True)
+        read = _NOTHING if max(noise.luma, noise.chroma) < _FAINT else replace(read, noise=noise)
     if pixels.shape[2] <= 2:
         read = replace(read, noise=replace(read.noise, chroma=0.0), chroma=0.0, together=False)
     return read.times(full / 255)
