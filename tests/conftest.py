@@ -1,8 +1,9 @@
 """What the tests share: where the benchmark images are, small networks with weights that do something."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,12 @@ from nlrn.network import NLRN
 
 # the tests run side by side, one to a core
 torch.set_num_threads(1)
+
+
+def paced(names: Iterable[str]) -> list[Any]:
+    """Models to ask one by one; the paper's own network takes minutes for what others do in seconds."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name.endswith("-paper") else name for name in names]
+
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

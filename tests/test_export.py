@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from conftest import paced
 
 import nlrn
 from nlrn import images
@@ -23,7 +24,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "onnx_without_torch.py"
 ODD = ((1, 1), (5, 3), (33, 47), (50, 29))
 
 
-@pytest.mark.parametrize("name", list(nlrn.list_models()))
+@pytest.mark.parametrize("name", paced(nlrn.list_models()))
 def test_what_ships_computes_the_same_in_onnxruntime(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

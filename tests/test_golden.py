@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import paced
 
 from nlrn import models
 from nlrn.evaluation.evaluate import evaluate_denoise, evaluate_sr
@@ -26,13 +27,7 @@ def test_it_computes_the_same_numbers(name: str) -> None:
     assert pinned(models.load(name)) == pytest.approx(PINNED[name]["sample"], abs=2e-5)
 
 
-def at_its_pace(name: str) -> object:
-    """The paper's network takes a minute for a small picture."""
-    slow = name.endswith("-paper")
-    return pytest.param(name, marks=pytest.mark.slow) if slow else name
-
-
-@pytest.mark.parametrize("name", [at_its_pace(name) for name in PINNED if "psnr" in PINNED[name]])
+@pytest.mark.parametrize("name", paced(name for name in PINNED if "psnr" in PINNED[name]))
 def test_it_reaches_its_scores_on_standard_images(name: str, shared: Path, tmp_path: Path) -> None:
     network, golden = models.load(name), PINNED[name]
     for image in golden["psnr"]:

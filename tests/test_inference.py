@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import paced
 from torch import nn
 
 import nlrn
@@ -65,7 +66,7 @@ def test_it_equals_the_definition(
         torch.testing.assert_close(fused(x, levels, 3), expected, atol=tolerance, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(cards.list_models()))
+@pytest.mark.parametrize("name", paced(cards.list_models()))
 @torch.inference_mode()
 def test_the_models_that_ship(name: str) -> None:
     made = models.load(name)
@@ -111,7 +112,7 @@ def test_a_map_that_was_used_before_does_not_matter(network) -> None:
     assert torch.equal(fused(x), first)
 
 
-@pytest.mark.parametrize("name", cards.list_models())
+@pytest.mark.parametrize("name", paced(cards.list_models()))
 @pytest.mark.parametrize("precision", ["fp32", "auto"])
 def test_any_number_of_threads_gives_the_same_bytes(name: str, precision: Any) -> None:
     pixels = np.random.default_rng(0).normal(128, 20, (33, 41, 3)).clip(0, 255).astype(np.uint8)

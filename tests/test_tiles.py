@@ -8,6 +8,7 @@ from functools import partial
 import psutil
 import pytest
 import torch
+from conftest import paced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,14 +134,8 @@ def test_tiles_of_the_small_image_make_the_large_one(network, scale: int) -> Non
     torch.testing.assert_close(together, restore(fused, x, scale=scale), atol=1e-5, rtol=0)
 
 
-# each network once: two models may share one; that of the paper takes minutes
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name.endswith("-paper") else name
-        for name in {card["sha256"]: name for name, card in cards.list_models().items()}.values()
-    ],
-)
+# each network once: two models may share one
+@pytest.mark.parametrize("name", paced({card["sha256"]: name for name, card in cards.list_models().items()}.values()))
 def test_the_seams_of_the_models_that_ship_in_grey_levels(name: str) -> None:
     made = models.load(name)
     halo = min(reach(made.config), 64 * made.config.unshuffle)
