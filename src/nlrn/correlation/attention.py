@@ -69,7 +69,7 @@ def confined_attention(q: Tensor, k: Tensor, v: Tensor, window: int, *, normaliz
 
 
 def _form(q: Tensor, k: Tensor, v: Tensor, normalize: str) -> str:
-    """What runs; what is compiled or exported is not bound to what is best on this machine."""
+    """The form to run; a program that is compiled or exported is not bound to the best of this machine."""
     return "auto" if torch.compiler.is_compiling() else implementation(q, k, v, normalize=normalize)
 
 

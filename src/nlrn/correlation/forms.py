@@ -15,7 +15,7 @@ Three = tuple[Tensor, Tensor, Tensor]
 
 
 class Form(Protocol):
-    """What a fast form can do. All of it is for softmax.
+    """The calls that a fast form answers, all of them for softmax.
 
     ``forward`` gives the attended values [B, M, H, W], channels_last, and the log2-sum-exp of each pixel [B, H, W],
     float32; ``backward`` the gradients of q, k and v, from that of the values, q, k, v, and what ``forward`` gave.

@@ -160,7 +160,7 @@ def _set_lines(task: str, data: str, channels: int, reports: Sequence[Report]) -
 
 
 def _at(levels: Sequence[int], results: Sequence[Result]) -> list[Score | None]:
-    """What was measured at each of the levels, None where nothing was."""
+    """The scores at each of the levels, None where nothing was measured."""
     found = {result.level: Score(result.psnr, result.ssim) for result in results}
     return [found.get(level) for level in levels]
 
