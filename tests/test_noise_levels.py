@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 import nlrn
 from nlrn.evaluation.metrics import psnr
+from nlrn.pixels import noise_levels
 from nlrn.pixels.scene import Scene
 from nlrn.pixels.tint import tint_of
 
@@ -127,3 +128,16 @@ def test_colour_with_noise_of_its_own_is_not_gray() -> None:
     assert tint_of(Scene(in_8_bits(landscape() + white))) is None
     assert tint_of(Scene(in_8_bits(landscape() + grain(5, 3)))) is None
     assert tint_of(Scene(in_8_bits(landscape()))) is None
+
+
+@pytest.mark.parametrize(("level", "left"), [(0.8, True), (1.3, True), (2.5, False), (6.0, False)])
+def test_white_noise_too_weak_to_be_seen_is_left_alone(level: float, left: bool, monkeypatch) -> None:
+    """Whatever the networks say of it; patches of a flat picture tell how strong it is."""
+    said = noise_levels.Reading(noise_levels.Noise(9.0, 9.0, True), 9.0, 9.0, 9.0, together=True)
+    monkeypatch.setattr(noise_levels, "_read", lambda features: said)
+    noisy = 0.5 + np.random.default_rng(0).normal(0, level / 255, (128, 128, 3))
+    read = noise_levels.noise_of(noisy.astype(np.float32))
+    assert (read == noise_levels._NOTHING) == left
+    if not left:
+        assert read.noise.luma < 1.2 * level / 255
+        assert read.noise.white

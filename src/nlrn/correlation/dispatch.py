@@ -15,8 +15,8 @@ from nlrn.correlation.forms import GPU
 
 VARIABLE = "NLRN_CORRELATION"
 """The environment variable that forces a form, for tests and comparisons."""
-IMPLEMENTATIONS = (*kernels.KERNELS, GPU, "torch", "reference")
 _FAST = (*kernels.KERNELS, GPU)
+IMPLEMENTATIONS = (*_FAST, "torch", "reference")
 CPU = torch.device("cpu")
 _ON_GPU = (torch.bfloat16, torch.float16)
 
