@@ -1,8 +1,9 @@
 """Make the samples by which nlrn.pixels.noise_levels learns what to tell the networks of a picture's noise.
 
     python scripts/make_noise_samples.py FOLDER... --out LEVELS.npz --levels-only --count 10000
-    python scripts/make_noise_samples.py FOLDER... --out WHITE.npz --levels-only --gray-white --seed 32 --count 37248
+    python scripts/make_noise_samples.py FOLDER... --out WHITE.npz --levels-only --only gray-white --count 37248
     python scripts/make_noise_samples.py FOLDER... --out TOLD.npz --seed 1 --count 4000
+    python scripts/make_noise_samples.py FOLDER... --out COARSE.npz --only coarse --seed 41 --count 4000
 
 Samples are photographs as denoise-photo is trained on, white noise up to 75 grey levels, and clean pictures; one of
 eight is a drawing or a page made here. Each is restored as ``nlrn denoise`` does it, told one level after another, so
@@ -11,7 +12,9 @@ that it is known what every level gives: luma, chroma, and all colours together 
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -104,9 +107,18 @@ def smoothed_by_the_camera(clean: Tensor, noisy: Tensor, random: np.random.Gener
     return (clean + left).clamp(0, 1).mul(255).round().div(255), levels_of(left)
 
 
-def degraded_one(patches: Patches, number: int) -> tuple[Tensor, Tensor, Tensor, bool]:
-    """A picture [1, 3, SIDE, SIDE] in [0, 1], what it is without noise, its levels [2] and whether they are of white
-    noise."""
+class Degraded(NamedTuple):
+    degraded: Tensor
+    """[1, 3, SIDE, SIDE] in [0, 1]."""
+    clean: Tensor
+    levels: Tensor
+    """Of luma and chroma."""
+    kind: Literal["photograph", "coarse", "white", "clean"]
+    """Even noise is coarse if it is blurred, enlarged or pressed."""
+
+
+def degraded_one(patches: Patches, number: int) -> Degraded:
+    """A picture of any kind, the same for the same number."""
     generator = torch.Generator().manual_seed(number)
     random = np.random.default_rng(number)
     if random.random() < 0.12:
@@ -125,7 +137,7 @@ def degraded_one(patches: Patches, number: int) -> tuple[Tensor, Tensor, Tensor,
             degraded, levels = smoothed_by_the_camera(clean, degraded, random)
         if random.random() < 0.5:
             degraded = as_jpeg(degraded, random)
-        return degraded, clean, levels[0], False
+        return Degraded(degraded, clean, levels[0], "photograph")
     clean = enlarge_middle(sharp, torch.tensor([1 + max(0.0, random.random() - 0.6)])).clamp(0, 1)
     if random.random() < 0.2:
         clean = to_opponent(clean)[:, :1].expand(-1, 3, -1, -1)
@@ -141,7 +153,11 @@ def degraded_one(patches: Patches, number: int) -> tuple[Tensor, Tensor, Tensor,
     levels = levels_of(noisy - clean)[0] if sigma else torch.zeros(2)  # as strong as it was before it was saved
     if pressed:
         degraded = as_jpeg(noisy, random)
-    return degraded, clean, levels, is_white and sigma > 1.5 / 255
+    return Degraded(degraded, clean, levels, "coarse" if is_even else "white" if sigma > 1.5 / 255 else "clean")
+
+
+def is_gray(image: Tensor) -> bool:
+    return torch.equal(image[:, 0], image[:, 1])
 
 
 def coarser(noise: Tensor, random: np.random.Generator) -> Tensor:
@@ -174,6 +190,12 @@ def errors(images: Tensor, clean: Tensor) -> Tensor:
 
 def told(level: float) -> Tensor:
     return torch.tensor([min(MOST, max(LEAST, 255 * level) * times) for times in TIMES]) / 255
+
+
+ONLY: dict[str, Callable[[Degraded], bool]] = {
+    "gray-white": lambda one: one.kind == "white" and is_gray(one.degraded),
+    "coarse": lambda one: one.kind == "coarse",
+}
 
 
 class Trials:
@@ -228,22 +250,21 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--levels-only", action="store_true", help="what to tell of noise is left open: thirty times as fast"
     )
-    parser.add_argument(
-        "--gray-white", action="store_true", help="of them, keep the gray ones with white noise only, which are few"
-    )
+    parser.add_argument("--only", choices=ONLY, help="keep those of one kind, of which there are few")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     patches, trials = Patches(read_images(options.folders, "rgb")), None if options.levels_only else Trials()
     made: list[dict[str, np.ndarray]] = []
     started = time.monotonic()
     for number in range(options.count):
-        degraded, clean, levels, white = degraded_one(patches, options.seed * 1_000_000 + number)
-        if options.gray_white and not (white and torch.equal(degraded[:, 0], degraded[:, 1])):
+        one = degraded_one(patches, options.seed * 1_000_000 + number)
+        if options.only and not ONLY[options.only](one):
             continue
+        degraded, clean, levels, kind = one
         features = noise_features(degraded[0].permute(1, 2, 0).mul(255).round().numpy())
         if features is None:
             continue
-        levels_said = np.array([*(levels * 255).tolist(), white], np.float32)
+        levels_said = np.array([*(levels * 255).tolist(), kind == "white"], np.float32)
         if trials:
             tried = trials(degraded, clean, levels)
         else:

@@ -66,7 +66,13 @@ def test_samples_of_noise_are_made_and_fitted(tmp_path: Path, capsys: pytest.Cap
         # to be told a level that fits is better than to be left alone, and than to be told five times as much
         noisy = told["levels"][:, 0] > 3
         assert (told["errors"][noisy, 0].argmin(1) > 0).all()
-    make_noise_samples.main([str(tmp_path), "--out", made[2], "--levels-only", "--gray-white", "--count", "200"])
+    few = ["--out", made[2], "--levels-only", "--count", "200", "--only"]
+    make_noise_samples.main([str(tmp_path), *few, "coarse"])
+    with np.load(made[2]) as coarse:
+        assert 30 < len(coarse["levels"]) < 80
+        assert not coarse["levels"][:, 2].any()
+        assert (coarse["levels"][:, 0] > 0.3).all()
+    make_noise_samples.main([str(tmp_path), *few, "gray-white"])
     with np.load(made[2]) as gray:
         assert 0 < len(gray["levels"]) < 20
         assert gray["levels"][:, 2].all()

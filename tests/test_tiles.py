@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nlrn import models
 from nlrn.config import Config
 from nlrn.inference import memory as memory_module
+from nlrn.inference.device import has_fast_bf16
 from nlrn.inference.fused import FusedNLRN, bytes_per_pixel
 from nlrn.inference.memory import MOST, budget, free_memory
 from nlrn.inference.tiles import Given, _up, make_plan, pieces, reach
@@ -145,17 +146,19 @@ def test_the_seams_of_the_models_that_ship_in_grey_levels(name: str) -> None:
     noise = torch.randn(1, made.config.channels, side, side, generator=torch.Generator().manual_seed(0))
     noisy = picture.view(1, 1, side, side) + 0.1 * noise
     whole, seams, scale = {}, {}, 2 if made.config.post_upsampling else 1
-    for precision in (torch.float32, torch.bfloat16):
+    # bf16 where it is what people get: emulated it takes minutes
+    for precision in (torch.float32, *([torch.bfloat16] if has_fast_bf16(CPU) else [])):
         run = partial(FusedNLRN(made, precision), scale=2)
         memory = (side // 2 + halo + 4) ** 2 * bytes_per_pixel(made.config, precision, CPU, scale)
         whole[precision] = run(noisy, 0.1) * 255
         seams[precision] = tiled(run, made.config, noisy, memory, precision, scale) * 255 - whole[precision]
     assert seams[torch.float32].abs().max() < 0.01
     assert seams[torch.float32].abs().mean() < 0.001
-    # every order of the same sums rounds differently in bf16; that is all there is to see, and no more of it
-    rounding = whole[torch.bfloat16] - whole[torch.float32]
-    assert seams[torch.bfloat16].abs().max() < 2 * rounding.abs().max()
-    assert seams[torch.bfloat16].square().mean() < rounding.square().mean()
+    if torch.bfloat16 in seams:
+        # every order of the same sums rounds differently in bf16; that is all there is to see, and no more of it
+        rounding = whole[torch.bfloat16] - whole[torch.float32]
+        assert seams[torch.bfloat16].abs().max() < 2 * rounding.abs().max()
+        assert seams[torch.bfloat16].square().mean() < rounding.square().mean()
 
 
 class Cramped:
@@ -267,9 +270,9 @@ print(peak() - before, make_plan(network.config, {side}, {side}, precision={prec
 @pytest.mark.parametrize(
     ("fields", "side"),
     [
-        ({"steps": 6, "filters": 64, "embedding": 32, "window": 15, "every": 2, "noise_map": True}, 400),
+        ({"steps": 6, "filters": 64, "embedding": 32, "window": 15, "every": 2, "noise_map": True}, 300),
         ({"steps": 4, "window": 9, "noise_map": True}, 200),
-        ({"steps": 12, "filters": 64, "embedding": 32, "window": 15, "every": 3, "unshuffle": 2}, 700),
+        ({"steps": 12, "filters": 64, "embedding": 32, "window": 15, "every": 3, "unshuffle": 2}, 500),
         ({"task": "sr", "steps": 6, "filters": 32, "embedding": 16, "window": 9, "post_upsampling": True}, 300),
         ({"steps": 7, "filters": 32, "embedding": 16, "window": 15, "noise_map": True}, 300),
         ({"steps": 2, "window": 5, "filters": 64, "similarity": "euclidean"}, 200),

@@ -237,6 +237,8 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device, sc
     copied = 0 if in_place or not depth else 4 * (2 * depth + 2 * config.filters)
     if kernel is not None and kernel.packs and depth:
         copied += kernel.dtype.itemsize * (depth + -depth % 32 + config.filters)
+    if device.type == "cpu" and not _can_accumulate(dtype):
+        copied += dtype.itemsize * 9 * config.filters  # PyTorch's own convolution writes out what each pixel sees
     held = -(-(held + copied) // config.unshuffle**2)
     enlarged = 4 * 6 * scale**2 if config.post_upsampling else 0
     return (held + 4 * 10 * (config.channels + 1) + enlarged) * 5 // 4  # of what is freed not all can be used again
