@@ -59,7 +59,7 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
     return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped], white]).astype(np.float32)
 
 
-def opponent(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> list[Floats]:
+def _opponent(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> list[Floats]:
     """Luma and two chroma planes [H, W] of pixels [H, W, 3], in grey levels."""
     red, green, blue = np.moveaxis(rgb.astype(np.float32), 2, 0) * np.float32(scale)
     luma = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
@@ -80,7 +80,7 @@ def _read_as_white(rgb: npt.NDArray[np.generic], scale: float) -> list[float]:
     if step > 1:
         rgb = np.concatenate([rgb[top : top + _BAND] for top in range(0, height - _BAND + 1, step * _BAND)])
     levels = []
-    planes = opponent(rgb, scale)
+    planes = _opponent(rgb, scale)
     for _ in range(2):
         luma, *chromas = (estimate_sigma(plane, most=_PATCHES) for plane in planes)
         levels += [luma, float(np.sqrt(np.square(chromas).mean()))]

@@ -18,13 +18,11 @@ import numpy.typing as npt
 
 from nlrn.pixels.arrays import full_scale
 from nlrn.pixels.conversions import for_any
-from nlrn.pixels.noise import estimate_sigma
-from nlrn.pixels.noise_features import as_white, noise_features, opponent
+from nlrn.pixels.noise_features import as_white, noise_features
 from nlrn.pixels.scene import Scene
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
 _FLOOR = 0.5  # grey levels below which levels of noise are hardly told apart
-_PATCHES = 20_000
 _SURE = 4.0  # grey levels of noise that patches cannot mistake
 _FAINT = 1.5  # grey levels of white noise that leave a picture above 45 dB, and are as likely the picture itself
 _NEGLIGIBLE = 1.0  # grey levels: to be told less changes next to nothing
@@ -107,17 +105,13 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Reading | None:
         return None
     read = _NOTHING if _is_drawn(colours, full) else _read(features)
     if read.noise.white:
-        # patches tell white noise more exactly, and that there is none in a page of small letters
-        luma, *chromas = (estimate_sigma(p, most=_PATCHES) for p in opponent(colours, 255 / full))
-        noise = Noise(luma, _together(chromas), True)
+        # patches and networks both take texture for noise, seldom the same one
+        luma, chroma, *_ = as_white(features)
+        noise = Noise(min(luma, read.noise.luma), min(chroma, read.noise.chroma), True)
         read = _NOTHING if max(noise.luma, noise.chroma) < _FAINT else replace(read, noise=noise)
     if pixels.shape[2] <= 2:
         read = replace(read, noise=replace(read.noise, chroma=0.0), chroma=0.0, together=False)
     return read.times(full / 255)
-
-
-def _together(levels: list[float]) -> float:
-    return float(np.sqrt(np.square(levels).mean()))
 
 
 def _is_drawn(rgb: npt.NDArray[np.generic], full: float) -> bool:
