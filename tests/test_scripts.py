@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+import draw_patterns
 import fit_noise_levels
 import make_noise_samples
 import measure_attention
@@ -50,6 +52,28 @@ def test_what_is_missing_to_the_best_level_is_read_between_those_that_were_tried
     assert missing((logs[0] + logs[1]) / 2) == pytest.approx((missing(logs[0]) + missing(logs[1])) / 2, abs=1e-3)
     assert missing(logs[0] - 3) == pytest.approx(missing(logs[0]))  # less than nothing is nothing
     assert missing(logs[3] + 1) > missing(logs[3]) + 0.9  # more than was tried gets no better
+
+
+@pytest.mark.parametrize("kind", dict.fromkeys(draw_patterns.KINDS), ids=lambda kind: kind.__name__)
+def test_patterns_repeat_themselves(kind: Callable[[np.random.Generator, int], np.ndarray]) -> None:
+    fine, side, part = draw_patterns.FINE, draw_patterns.CELL, 12
+    for seed in range(4):
+        drawn = kind(np.random.default_rng(seed), fine).reshape(side, fine, side, fine).mean((1, 3))
+        assert drawn.min() >= 0
+        assert 0.1 < np.ptp(drawn) <= 1
+        if kind is draw_patterns.words:
+            continue
+        parts = np.lib.stride_tricks.sliding_window_view(drawn, (part, part))
+        off = np.square(parts - drawn[50 : 50 + part, 50 : 50 + part]).mean((2, 3))
+        off[46:55, 46:55] = np.inf  # itself
+        assert off.min() < 0.2 * drawn.var()
+
+
+def test_pictures_of_patterns_are_the_same_for_the_same_number(tmp_path: Path) -> None:
+    draw_patterns.main([str(tmp_path), "--count", "2"])
+    first, second = (np.array(Image.open(tmp_path / f"00{i}.png")) for i in range(2))
+    assert np.array_equal(first, np.array(draw_patterns.picture(0)))
+    assert not np.array_equal(first, second)
 
 
 def test_samples_of_noise_are_made_and_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
