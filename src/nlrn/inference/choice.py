@@ -37,6 +37,8 @@ class Choice:
     """What the model is told of it."""
     tint: np.ndarray | None = None
     """How the noise of each colour goes with that of the luma, where it is the same noise."""
+    white: bool = True
+    """Whether it is white noise, as strong as is told."""
 
     def times(self, strength: float) -> "Choice":
         """The same with the noise taken to be so many times as strong."""
@@ -63,7 +65,7 @@ def choose(scene: Scene, *, photo: bool = False) -> Choice:
     if photo or _BLOCKS * level <= _luma_of(choice, scene):
         return choice
     _log.info("strongly compressed as JPEG: mended as noise of sigma %.3g, where white is 255", 255 * level)
-    return Choice(None, Levels(level, 0.0), Levels(level, 0.0), choice.tint)
+    return Choice(None, Levels(level, 0.0), Levels(level, 0.0), choice.tint, white=False)
 
 
 def _luma_of(choice: Choice, scene: Scene) -> float:
@@ -99,7 +101,8 @@ def _by_noise(scene: Scene, *, photo: bool) -> Choice:
     if read.together and tint is None and not photo:
         # as good as independent in red, green and blue, and as strong: for the model that sees them together
         _log.info("noise estimated: sigma %.3g, where white is 255", 255 * read.sigma)
-        return Choice(None, Levels(read.sigma, 0.0), Levels(read.sigma, 0.0))
+        return Choice(None, Levels(read.sigma, 0.0), Levels(read.sigma, 0.0), white=False)
     blotches = f" and colour blotches of about {255 * read.noise.chroma:.2g}" if tint is None else ""
     _log.info("grain of about %.2g%s, where white is 255: %s", 255 * read.noise.luma, blotches, PHOTO)
-    return Choice(PHOTO, Levels(read.noise.luma, read.noise.chroma if tint is None else 0.0), told, tint)
+    levels = Levels(read.noise.luma, read.noise.chroma if tint is None else 0.0)
+    return Choice(PHOTO, levels, told, tint, white=False)

@@ -21,6 +21,7 @@ from nlrn.inference.size import Size, scales_for
 from nlrn.inference.tiles import Given, Progress, pieces, plan_for
 from nlrn.network import NLRN
 from nlrn.pixels.arrays import colours_of
+from nlrn.pixels.clipping import Clipping
 from nlrn.pixels.color import Planes, filled
 from nlrn.pixels.levels import STRONGEST, Sigma, noise_levels
 from nlrn.pixels.scene import Scene
@@ -140,13 +141,14 @@ class Restorer:
             self._note(model, 255 * float(np.mean(told)))
             found = [strength * level for level in found]
         levels = torch.tensor([float(np.mean(found))] if planes.together else found, dtype=torch.float32)
-        active = [i for i, level in enumerate(levels.tolist()) if level > 0]
-        if not network.config.noise_map:
-            active = [i for i in active if i == 0]  # trained for one noise level: the brightness alone is restored
+        noisy = [i for i, level in enumerate(levels.tolist()) if level > 0]
+        # if trained for one noise level, the brightness alone is restored
+        active = noisy if network.config.noise_map else [i for i in noisy if i == 0]
         out = scene.pixels.copy()
         if not active:
             _log.info("no noise to speak of: left as it is")
             return out
+        clipping = Clipping(scene, planes.noise_of_colours(found)) if choice.white and active == noisy else None
         levels, contrast = _within_reach(levels[active], network)
 
         def read(rows: slice, cols: slice) -> Given:
@@ -159,7 +161,10 @@ class Restorer:
         ):
             whole = whole.clone()
             whole[active] = (restored - 0.5) / contrast + 0.5 if contrast is not None else restored
-            out[rows, cols, : scene.colours] = scene.to_pixels(planes.join(whole))
+            colours = planes.join(whole)
+            if clipping:
+                colours = clipping.undone(colours, rows, cols)
+            out[rows, cols, : scene.colours] = scene.to_pixels(colours)
         scene.put_back(out)
         return out
 

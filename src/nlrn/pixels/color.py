@@ -1,5 +1,7 @@
 """Colour images as planes that a network of one channel can restore, and back."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -55,6 +57,14 @@ class Planes:
         """The inverse of :meth:`split`."""
         flat = planes.flatten(0, 1) - self.centre
         return torch.einsum("np,phw->nhw", torch.linalg.pinv(self.matrix), flat)
+
+    def noise_of_colours(self, levels: Sequence[float]) -> list[float]:
+        """The noise of each colour, from that of the planes that hold any."""
+        if self.matrix.shape[1] == 1:
+            return [levels[0]]
+        inverse = torch.linalg.pinv(self.matrix)[:, : len(levels)]
+        variances: list[float] = (inverse.square() @ torch.tensor(levels, dtype=torch.float32).square()).tolist()
+        return [variance**0.5 for variance in variances]
 
     def one(self, pixels: np.ndarray, plane: int) -> np.ndarray:
         """One plane [H, W] float32 of pixels [H, W, n] of any dtype, in their units, without its centre."""

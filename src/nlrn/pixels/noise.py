@@ -10,6 +10,8 @@ ICCV 2015. Smaller patches, the mean of three eigenvalues, a threshold that lets
 treatment of clipped pixels are ours, and were chosen by measurement.
 """
 
+from statistics import NormalDist
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,7 @@ _GRADIENT_LIMIT = 29.86
 _KEPT = 0.99
 _LOSS = 1.3
 _ROUNDS = 12
+_HALF_CUT, _MOSTLY = (0.2, 0.8), 0.8
 _CLIP_DISTANCE = 2.5  # in standard deviations from the end of the range: beyond, clipping hardly shows
 
 
@@ -89,20 +92,38 @@ def estimate_sigma(
     # Where the range ends, noise is cut off and a plane looks cleaner than it is. If hardly a patch is free of it
     # (a page of text, a night sky), the ends are part of the picture.
     free = (flat.min(1) > low) & (flat.max(1) < high)
-    if free.sum() < max(_FEWEST_PATCHES, 0.1 * len(free)):
+    at_ends = bool(free.sum() < max(_FEWEST_PATCHES, 0.1 * len(free)))
+    if at_ends:
         free = np.ones_like(free)
         distance = np.full_like(distance, np.inf)
-    variance = _smallest_variance(flat[free])
+    chosen, variance = free, _smallest_variance(flat[free])
     for _ in range(_ROUNDS):
         weak = gradients <= _GRADIENT_LIMIT * variance
         far = distance >= _CLIP_DISTANCE * np.sqrt(variance)
-        chosen = weak & (far if far.mean() >= 0.05 and (weak & far).sum() >= _FEWEST_PATCHES else free)
-        if chosen.sum() < _FEWEST_PATCHES:
+        fitting = weak & (far if far.mean() >= 0.05 and (weak & far).sum() >= _FEWEST_PATCHES else free)
+        if fitting.sum() < _FEWEST_PATCHES:
             break
+        chosen = fitting
         before, variance = variance, _smallest_variance(flat[chosen])
         if abs(variance - before) <= 1e-3 * before:
             break
-    return float(np.sqrt(variance))
+    left = _left_at_ends(flat[chosen], low, high) if at_ends else 1.0
+    return float(np.sqrt(variance / left))
+
+
+def _left_at_ends(patches: npt.NDArray[np.float64], low: float, high: float) -> float:
+    """The part of the variance of noise that is left in patches [N, 25] which are black or white but for it.
+
+    Where the picture is at an end, half of the noise is cut off; patches in which no pixel is at the end, or nearly
+    all are, say that the picture is not there, or that there is no noise.
+    """
+    cut = ((patches <= low) | (patches >= high)).mean(1)
+    if np.mean((cut > _HALF_CUT[0]) & (cut < _HALF_CUT[1])) < _MOSTLY:
+        return 1.0
+    share = float(cut.mean())
+    end = NormalDist().inv_cdf(1 - share)
+    density = NormalDist().pdf(end)
+    return 1 - share - end * density + end**2 * share - (end * share - density) ** 2
 
 
 def _ends(plane: npt.NDArray[np.generic]) -> tuple[float, float]:
