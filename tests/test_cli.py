@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nlrn import images
-from nlrn.cli import main
+from nlrn.cli import main, make_parser
 from nlrn.config import TASKS
 from nlrn.evaluation.metrics import psnr
 from nlrn.models.cards import SHIPPED
@@ -148,6 +148,30 @@ def test_evaluate_writes_the_figures(photo: Path, tmp_path: Path, capsys) -> Non
     written = json.loads((tmp_path / "scores.json").read_text())
     assert written["results"][0]["sigma"] == 25
     assert written["results"][0]["psnr"] > 26
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["evaluate", "--json", "x", "--precision", "fp32", "--ensemble", "--data", "d"], ["sr"]),
+        (["bench", "--json", "x"], ["network"]),
+    ],
+)
+def test_what_is_said_before_the_name_of_a_part_holds(before: list[str], after: list[str]) -> None:
+    (command, *said), parser = before, make_parser()
+    assert vars(parser.parse_args(before + after)) == vars(parser.parse_args([command, *after, *said]))
+    again = parser.parse_args([*before, *after, "--json", "y"])
+    assert str(again.json) == "y"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), [(["--all", "denoise", "--data", "d"], "without a task"), (["denoise"], "--data")]
+)
+def test_evaluate_says_what_does_not_go_together(arguments: list[str], said: str, capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", *arguments])
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_the_demo_leaves_pictures(tmp_path: Path, capsys) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def add(commands: "Commands") -> None:
     evaluate = commands.add_parser("evaluate", help="score a model on a test set, or all models on all sets")
     evaluate.add_argument("--all", action="store_true", help="all models that ship on all standard sets below --data")
-    _add_common(evaluate, "folder of the test sets, each in a folder of its usual name", required=False)
+    _add_common(evaluate, "folder of the test sets, each in a folder of its usual name")
     evaluate.add_argument(
         "--resume",
         action="store_true",
@@ -29,12 +29,12 @@ def add(commands: "Commands") -> None:
         kind = int if task.enlarges else float
         one.add_argument(f"--{task.level}", type=kind, nargs="+", default=list(task.levels))
         one.add_argument("--model", help="name or file; default the one that the task ships with")
-        _add_common(one, "folder of clean test images", required=True)
-        one.set_defaults(command=_evaluate, task=task.name)
+        _add_common(one, "folder of clean test images")
+        one.set_defaults(command=_evaluate, task=task.name, misused=one.error)
 
 
-def _add_common(parser: argparse.ArgumentParser, data: str, *, required: bool) -> None:
-    parser.add_argument("--data", type=path, required=required, help=data)
+def _add_common(parser: argparse.ArgumentParser, data: str) -> None:
+    parser.add_argument("--data", type=path, help=data)
     parser.add_argument("--ensemble", action="store_true", help="mean over eight flips and turns")
     parser.add_argument(
         "--patches",
@@ -88,6 +88,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     from nlrn.inference.device import choose_precision
     from nlrn.inference.ready import ready
 
+    if options.data is None:
+        options.misused("say where the test images are, with --data")
+    if options.all or options.resume or options.markdown:
+        options.misused("--all, --resume and --markdown are for all models together, without a task")
     name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)
     report = evaluate(
