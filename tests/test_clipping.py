@@ -62,6 +62,16 @@ def test_highlights_without_cut_noise_stay_as_they_are() -> None:
     assert torch.equal(back[..., :28], made[..., :28])
 
 
+def test_an_even_background_has_no_noise_whatever_is_said() -> None:
+    """What is dark on black and bright on white stays as it is, wherever all around is even."""
+    drawn = np.zeros((96, 96, 1), np.uint8)
+    drawn[:, 48:] = 255
+    drawn[20, 20], drawn[20, 76] = 12, 243  # faint specks
+    made = Scene(drawn).tensor(slice(0, 96), slice(0, 96))
+    back = Clipping(Scene(drawn), [25 / 255]).undone(made, slice(0, 96), slice(0, 96))
+    assert (back - made).abs().max() * 255 < 1
+
+
 def test_pieces_are_as_the_whole() -> None:
     scene = Scene(noisy(night(colours=3), 30))
     clipping = Clipping(scene, [30 / 255] * 3)

@@ -3,7 +3,8 @@
 Where a picture is black, noise can only brighten it: a night sky that was restored would be gray, and a white page
 too. How far the mean moves is known, so it is moved back, as A. Foi does in "Clipped noisy images: heteroskedastic
 modeling and practical denoising", Signal Processing 89(12), 2009. That the noise was cut off is not taken for
-granted, as a camera's highlights are smooth: as many black or white pixels have to be around as it would leave.
+granted, as a camera's highlights are smooth and a drawing's background is even: about as many black or white pixels
+have to be around as it would leave.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ _NEAR = 2.0
 """Standard deviations from black or white, within which they are counted."""
 _SURE = 0.5
 """Of as many as there would be: from so large a part on the noise was cut off for certain."""
+_TOO_MANY = 0.75
+"""Of those that are nearly white: noise leaves half of them white, and where all are there is none."""
 _LEVELS = 4097
 
 Floats = npt.NDArray[np.float64]
@@ -79,7 +82,8 @@ class _Curves:
         full: Floats = np.interp(means, self._means, self._levels)
         expected = np.interp(np.maximum(full, 1 - full), self._levels, self._whites)
         found = torch.where(torch.from_numpy(full) < 0.5, blacks, whites).numpy()
-        trust = np.clip(found / np.maximum(_SURE * expected, 1e-12), 0, 1)
+        enough, not_all = found / np.maximum(_SURE * expected, 1e-12), (1 - found) / (1 - _TOO_MANY)
+        trust = np.minimum(enough, not_all).clip(0, 1)
         return torch.from_numpy(means + trust * (full - means)).to(mean.dtype)
 
 
