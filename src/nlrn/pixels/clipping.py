@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Clipping:
-    """What was cut off the white noise of an image, of which the noise of each colour is known.
+    """Undoes in a restored image that its white noise was cut off, of which the level in each colour is known.
 
     Args:
         scene: the noisy image.
@@ -63,7 +63,7 @@ class Clipping:
 
 
 class _Curves:
-    """What is to be expected of a level from black (0) to white (1), where noise of one strength was cut off."""
+    """Expectations of every level from black (0) to white (1), where noise of one strength is cut off."""
 
     def __init__(self, sigma: float) -> None:
         self.sigma = sigma
@@ -103,6 +103,6 @@ def _excess(away: Tensor) -> Tensor:
 
 
 def _share(some: Tensor, of: Tensor) -> Tensor:
-    """How large a part of ``of`` [H, W] around each pixel is ``some``; 0 where there is none."""
+    """The part of ``of`` [H, W] around each pixel that is ``some``; 0 where there is none."""
     counts = F.avg_pool2d(torch.stack([some, of])[None].float(), 2 * _AROUND + 1, 1, _AROUND)[0]
     return counts[0] / counts[1].clamp(min=1e-6)
