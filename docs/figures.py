@@ -58,8 +58,8 @@ def _upscale() -> tuple[np.ndarray, str]:
 def _attention() -> tuple[np.ndarray, str]:
     reach, zoom = 7, 8
     clean = data.camera()[60:188, 130:290] / 255
-    noisy = clean + np.random.default_rng(0).normal(0, SIGMA / 255, clean.shape)
-    carried = _correlations(torch.from_numpy(noisy).float()[None, None])
+    colours = clean + np.random.default_rng(0).normal(0, SIGMA / 255, (3, *clean.shape))
+    noisy, carried = colours[0], _correlations(torch.from_numpy(colours).float()[None])
     rows = []
     for y, x in ((49, 17), (110, 45), (79, 127)):
         around = (slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1))
@@ -72,9 +72,9 @@ def _attention() -> tuple[np.ndarray, str]:
         rows.append(_side_by_side(*large))
     gap = np.full((6, rows[0].shape[1]), 255, np.uint8)
     return np.vstack([part for row in rows for part in (row, gap)][:-1]), (
-        "What three pixels look at. Left the 15 x 15 pixels around each, then the same with noise, as the "
-        "network sees them, and how much weight the pixel in the middle gives to each of them in steps 1, 3 and 5 "
-        "(white is most; the root is shown). In step 1 the weights are scattered by the noise; with the correlation "
+        "What three pixels look at. Left the 15 x 15 pixels around each, then one of the three colours with "
+        "noise, as `denoise-color-lite` sees it, and how much weight the pixel in the middle gives to each of them in "
+        "steps 1, 3 and 5 (white is most; the root is shown). In step 1 the weights are scattered by the noise; with the correlation "
         "carried on, what remains is the edge that the pixel lies on."
     )
 
@@ -91,7 +91,7 @@ def _correlations(noisy: torch.Tensor) -> list[network.Carried]:
     network.propagated_attention = recording
     try:
         with torch.inference_mode():
-            nlrn.load("denoise-gray-lite")(noisy, SIGMA / 255)
+            nlrn.load("denoise-color-lite")(noisy, SIGMA / 255)
     finally:
         network.propagated_attention = attention
     return recorded
