@@ -72,9 +72,9 @@ def _attention() -> tuple[np.ndarray, str]:
         rows.append(_side_by_side(*large))
     gap = np.full((6, rows[0].shape[1]), 255, np.uint8)
     return np.vstack([part for row in rows for part in (row, gap)][:-1]), (
-        "What three pixels look at. Left the 15 x 15 pixels around each, then one of the three colours with noise, as "
-        "`denoise-color-lite` sees it, and how much weight the pixel in the middle gives to each of them in steps 1, "
-        "3 and 5 (white is most; the root is shown). In step 1 the weights are scattered by the noise; with the "
+        "What three pixels look at. Left the 15 x 15 pixels around each, then one of the three colours with noise, "
+        "as `denoise-color-lite` sees it, and how much weight the pixel in the middle gives to each of them in steps "
+        "1, 3 and 5 (white is most; the root is shown). In step 1 the weights are scattered by the noise; with the "
         "correlation carried on, what remains is the edge that the pixel lies on."
     )
 
