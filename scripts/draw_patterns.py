@@ -20,9 +20,9 @@ Random = np.random.Generator
 Plane = np.ndarray
 
 
-def wave(along: Plane, period: float, random: Random) -> Plane:
-    """From 0 to 1 and back in each period: in steps, in slopes, or as a sine."""
-    phase = (along / period + random.random()) % 1
+def wave(along: Plane, length: float, random: Random) -> Plane:
+    """From 0 to 1 and back in each length: in steps, in slopes, or as a sine."""
+    phase = (along / length + random.random()) % 1
     kind, part = random.random(), random.uniform(0.25, 0.75)
     if kind < 0.6:
         return np.where(phase < part, 1.0, 0.0)

@@ -26,6 +26,7 @@ _GRADIENT_LIMIT = 29.86
 _KEPT = 0.99
 _LOSS = 1.3
 _ROUNDS = 12
+# Of a patch at an end, so large a part lies on it, and of patches so many are like that, where noise was cut off.
 _HALF_CUT, _MOSTLY = (0.2, 0.8), 0.8
 _CLIP_DISTANCE = 2.5  # in standard deviations from the end of the range: beyond, clipping hardly shows
 
