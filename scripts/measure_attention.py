@@ -18,11 +18,12 @@ from nlrn import models
 from nlrn.config import TASKS
 from nlrn.evaluation.likeness import Worth, likeness
 from nlrn.evaluation.report import Result
+from nlrn.inference.choice import BY_PLANES
 
 SETS = {("denoise", 1): "Set12", ("denoise", 3): "CBSD68", ("sr", 1): "Set5"}
 EVERY = {"CBSD68": 10}
 LEVELS = {"denoise": (25,), "sr": (2, 3, 4)}
-SHIPPED = [name for name in models.list_models() if name != "denoise-photo"]
+SHIPPED = [name for name in models.list_models() if name not in BY_PLANES]
 PAGE = Path(__file__).parents[1] / "docs" / "measured.md"
 START, END = "<!-- attention -->\n", "<!-- end -->"
 TAKEN = ("as trained", "uniform", "off", "without propagation")

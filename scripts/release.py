@@ -18,11 +18,14 @@ from nlrn.models import cards
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden.json"
 PROTOCOL = {
-    "denoise": "noise of sigma/255 added to the 8-bit image, not clipped, seeded from file name and sigma; whole "
+    "white": "noise of sigma/255 added to the 8-bit image, not clipped, seeded from file name and sigma; whole "
     "image in one pass; output clipped and rounded to 8 bit; PSNR in dB over all pixels, mean over images",
-    "sr": "Y of BT.601; reduced by MATLAB's antialiased bicubic, rounded to 8 bit; whole image in one pass; output "
-    "rounded to 8 bit; `scale` pixels shaved off; PSNR in dB on Y, mean over images",
+    "bicubic": "Y of BT.601; reduced by MATLAB's antialiased bicubic, rounded to 8 bit; whole image in one pass; "
+    "output rounded to 8 bit; `scale` pixels shaved off; PSNR in dB on Y, mean over images",
+    "photo": "real pairs of photographs and their means: scripts/measure_photographs.py pairs",
+    "jpeg": "gray pictures saved as JPEG at qualities 10 to 40: scripts/measure_photographs.py jpeg",
 }
+"""How a model is measured, by what it was trained on."""
 
 
 def sample(height: int = 40, width: int = 48) -> torch.Tensor:
@@ -60,7 +63,8 @@ def main() -> None:
     settings["data"] = ["/".join(Path(folder).parts[-2:]) for folder in settings["data"]]
     settings["out"] = Path(settings["out"]).name
     settings["init"] = settings["init"] and Path(settings["init"]).name
-    said = {"training": training, "protocol": PROTOCOL[network.config.task], "scores": {}}
+    degradation = settings["noise"] if network.config.task == "denoise" else "bicubic"
+    said = {"training": training, "protocol": PROTOCOL[degradation], "scores": {}}
     models.save(network, ROOT / "src" / "nlrn" / "weights" / options.name, said)
 
     golden = json.loads(GOLDEN.read_text())

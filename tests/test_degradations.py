@@ -8,6 +8,7 @@ from torch import Tensor
 from nlrn.config import Config
 from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.grain import blurred_noise, camera_noise, even_noise
+from nlrn.pixels.degradations.jpeg import Jpeg
 from nlrn.pixels.degradations.photograph import Photo, photographs
 from nlrn.pixels.degradations.raw import Camera, demosaiced
 from nlrn.pixels.degradations.softness import enlarge_middle
@@ -157,14 +158,54 @@ def test_photographs_are_of_8_bits_with_levels_that_are_those_of_their_noise() -
 
 
 def test_a_network_is_trained_on_the_luma_of_photographs_and_validated_on_the_same_ones() -> None:
-    pictures = (scene(4, 48).permute(0, 2, 3, 1) * 255).byte().numpy()
+    pictures = (scene(4, 96).permute(0, 2, 3, 1) * 255).byte().numpy()
     photo, patches = Photo(Config(noise_map=True), (5, 55)), Patches(list(np.ascontiguousarray(pictures)))
     assert photo.sees == "rgb"
     batch = photo.batch(patches, 32, 40, 0, generator())
     assert batch.degraded.shape == batch.clean.shape == (32, 1, 40, 40)
     noise = (batch.degraded - batch.clean).std((1, 2, 3))
-    assert torch.corrcoef(torch.stack([noise, batch.sigma]))[0, 1] > 0.8
+    for some in (slice(24), slice(24, 32)):  # luma, chroma
+        assert torch.corrcoef(torch.stack([noise[some], batch.sigma[some]]))[0, 1] > 0.7
     first, again = photo.validation(patches), photo.validation(patches)
     assert list(first) == [0, 1, 2]
     assert all(torch.equal(first[n].degraded, again[n].degraded) for n in first)
     assert not torch.equal(first[0].degraded, first[1].degraded)
+
+
+def test_a_network_is_trained_on_what_jpeg_leaves_of_luma_and_of_chroma(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = (scene(4, 96).permute(0, 2, 3, 1) * 255).byte().numpy()
+    pictures = pictures + np.random.default_rng(0).integers(0, 40, pictures.shape, np.uint8)  # something to lose
+    jpeg, patches = Jpeg(Config(noise_map=True), (5, 55)), Patches(list(np.ascontiguousarray(pictures)))
+    assert jpeg.sees == "rgb"
+    batch, again = (jpeg.batch(patches, 48, 40, 0, generator(3)) for _ in range(2))
+    assert batch.degraded.shape == batch.clean.shape == (48, 1, 40, 40)
+    assert all(torch.equal(one, other) for one, other in zip(batch[:4], again[:4], strict=True))
+    # what is told is what the steps of the file say, whatever noise there was before
+    monkeypatch.setattr("nlrn.pixels.degradations.jpeg._NOISY", 0.0)
+    plain = jpeg.batch(patches, 48, 40, 0, generator(3))
+    assert torch.equal(plain.sigma, batch.sigma)
+    assert not torch.equal(plain.degraded, batch.degraded)
+    monkeypatch.setattr("nlrn.pixels.degradations.jpeg._CHROMA", 0.0)
+    luma = jpeg.batch(patches, 48, 40, 0, generator(3))
+    lost = (luma.degraded - luma.clean).square().mean((1, 2, 3)).sqrt()
+    assert torch.corrcoef(torch.stack([lost, luma.sigma]))[0, 1] > 0.5
+    assert 255 * batch.sigma.min() > 0.7
+    assert 255 * batch.sigma.max() < 40
+
+
+def test_jpeg_is_validated_on_luma_without_noise_at_three_qualities() -> None:
+    pictures = (scene(3, 48).permute(0, 2, 3, 1) * 255).byte().numpy()
+    jpeg, patches = Jpeg(Config(noise_map=True), (5, 55)), Patches(list(np.ascontiguousarray(pictures)))
+    batches = jpeg.validation(patches)
+    assert list(batches) == [10, 20, 40]
+    errors = [float((batch.degraded - batch.clean).square().mean()) for batch in batches.values()]
+    assert errors[0] > errors[1] > errors[2] > 0
+    coarse, fine = batches[10].sigma, batches[40].sigma
+    assert torch.allclose(coarse, coarse[:1])
+    assert float(coarse[0] / fine[0]) == pytest.approx(2, rel=0.2)  # four times the steps
+
+
+def test_jpeg_is_for_one_channel_with_a_noise_map() -> None:
+    for config in (Config(channels=3, noise_map=True), Config()):
+        with pytest.raises(ValueError, match="1 channel"):
+            Jpeg(config, (5, 55))

@@ -15,7 +15,7 @@ from nlrn.config import TASKS
 from nlrn.evaluation.evaluate import EvaluationError, evaluate
 from nlrn.evaluation.published import OVERLAPS, Score, published, set_name
 from nlrn.evaluation.report import Report, Result, as_json, cell, from_json, without
-from nlrn.inference.choice import PHOTO
+from nlrn.inference.choice import BY_PLANES
 from nlrn.inference.device import choose_precision, name_of
 from nlrn.inference.fused import FusedNLRN
 from nlrn.inference.ready import ready
@@ -81,8 +81,8 @@ def evaluate_all(
         if stride and not network.config.post_upsampling:
             ways.append((f"{name}, patches {stride} apart", {"stride": stride}))
         weights, levels = models.fingerprint(network), TASKS[network.config.task].levels
-        # photographs have noise of another kind than the standard sets
-        for folder in _sets(data, network) if name != PHOTO else ():
+        # photographs and files of JPEG have noise of another kind than the standard sets
+        for folder in _sets(data, network) if name not in BY_PLANES else ():
             for called, how in ways:
                 key = (called, set_name(folder.name), weights, name_of(half))
                 if key not in known:

@@ -59,8 +59,8 @@ class Metadata:
     """False for JPEG, lossy WebP, AVIF, HEIC, lossy JPEG 2000 and JPEG XL, and Radiance HDR."""
     quality: int | None = None
     """Of a JPEG finer than the usual 95: the quality from 96 to 100 that is as fine."""
-    quantization: tuple[int, ...] | None = field(default=None, compare=False)
-    """Of a JPEG: the 64 steps to which it rounds the frequencies of the brightness."""
+    quantization: tuple[tuple[int, ...], ...] = field(default=(), compare=False)
+    """Of a JPEG: the 64 steps to which it rounds the frequencies of the brightness, then those of chroma."""
     duration: float | None = None
     """Of a frame of an animation: for how many milliseconds it is shown."""
     loop: int = 0

@@ -7,22 +7,33 @@ import numpy as np
 
 from nlrn.inference.photograph import Levels
 from nlrn.pixels.arrays import full_scale
-from nlrn.pixels.color import Planes
+from nlrn.pixels.color import LUMA, Planes
+from nlrn.pixels.compression import compression_level, level_of, quality_of, standard_steps
 from nlrn.pixels.levels import measured_levels
 from nlrn.pixels.noise_levels import noise_of
 from nlrn.pixels.scene import Scene
 from nlrn.pixels.tint import tint_of
+from nlrn.pixels.traces import coarseness_of
 
 PHOTO = "denoise-photo"
-"""The model for noise as coarse as a camera's, and for what saving as JPEG does."""
+"""The model for noise as coarse as a camera's."""
+JPEG = "denoise-jpeg"
+"""The model for blocks and rings of JPEG."""
+BY_PLANES = (PHOTO, JPEG)
+"""Those that restore luma and chroma apart, each told its own level."""
 _WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
 _BLOCKS = 2.0
 """Times the level that a file's compression tells of: as much its blocks may be taken for noise."""
+_FILE, _TRACES = 0.4, 0.75
+"""Times the steps of quality 50 from which blocks are mended (a quality of 80, 62): as a file says, and as pixels
+show that came without theirs, which may be all there ever was of a picture."""
 _STRONGEST = 70 / 255
+_NOTHING = "no noise to speak of: left as it is"
 _log = logging.getLogger("nlrn")
 
 
 NOTHING = Levels(0.0, 0.0)
+_GRAY = np.ones(1, np.float32)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,7 @@ class Choice:
     """The model, planes and levels by which an image is denoised."""
 
     model: str | None
-    """The photo model, or None: the one that serves white noise."""
+    """One of BY_PLANES, or None: the one that serves white noise."""
     levels: Levels = NOTHING
     """The noise that was found, where white is 1; the luma's of white noise that all colours share."""
     told: Levels = NOTHING
@@ -39,6 +50,8 @@ class Choice:
     """How the noise of each colour goes with that of the luma, where it is the same noise."""
     white: bool = True
     """Whether it is white noise, as strong as is told."""
+    said: str = ""
+    """What was found, for people; empty where the level of white noise is still to be told."""
 
     def times(self, strength: float) -> "Choice":
         """The same with the noise taken to be so many times as strong."""
@@ -53,19 +66,48 @@ class Choice:
         return self.model is not None and not any(self.told)
 
 
-def choose(scene: Scene, *, photo: bool = False) -> Choice:
+def choose(scene: Scene, asked: str | None = None) -> Choice:
     """Look at the noise and the compression of an image, say what is found, and choose.
 
     Args:
         scene: with transparency or without; what it hides counts only where nothing else is there to be seen.
-        photo: whether the photo model is to serve in any case.
+        asked: the one of BY_PLANES that is to serve in any case.
     """
-    choice = _by_noise(scene, photo=photo)
-    level = scene.compression
-    if photo or _BLOCKS * level <= _luma_of(choice, scene):
-        return choice
-    _log.info("strongly compressed as JPEG: mended as noise of sigma %.3g, where white is 255", 255 * level)
-    return Choice(None, Levels(level, 0.0), Levels(level, 0.0), choice.tint, white=False)
+    blocks, enough = (Levels(*scene.compression), _FILE) if scene.compression else (_traces(scene), _TRACES)
+    if asked == JPEG:
+        choice = _mended(scene, blocks) if any(blocks) else Choice(JPEG, said="no JPEG: left as it is")
+    else:
+        choice = _by_noise(scene, photo=asked == PHOTO)
+        shows = asked is None and blocks.luma >= level_of(enough)
+        if shows and _BLOCKS * blocks.luma > _luma_of(choice, scene):
+            choice = _mended(scene, blocks)
+    if choice.said:
+        _log.info(choice.said)
+    return choice
+
+
+def _tint(scene: Scene) -> np.ndarray | None:
+    return tint_of(scene) if scene.colours > 1 else _GRAY
+
+
+def _traces(scene: Scene) -> Levels:
+    """What JPEG did to pixels of 8 bits, as far as they show it."""
+    if scene.pixels.dtype != np.uint8 or not scene.plain:
+        return NOTHING
+    colours = scene.pixels[..., : scene.colours]
+    coarseness = coarseness_of(colours[..., 0] if scene.colours == 1 else colours @ LUMA)
+    if not coarseness:
+        return NOTHING
+    steps = (np.rint(coarseness * table).clip(1, 255) for table in standard_steps())
+    return Levels(*(compression_level(some) for some in steps))
+
+
+def _mended(scene: Scene, blocks: Levels) -> Choice:
+    said = f"saved as JPEG of a quality of about {quality_of(blocks.luma):.0f}: {JPEG}"
+    tint = _tint(scene)
+    if tint is not None:
+        blocks = Levels(blocks.luma, 0.0)
+    return Choice(JPEG, blocks, blocks, tint, white=False, said=said)
 
 
 def _luma_of(choice: Choice, scene: Scene) -> float:
@@ -81,7 +123,7 @@ def _by_noise(scene: Scene, *, photo: bool) -> Choice:
     if scene.has_alpha:
         seen = seen * (pixels[..., -1:] > 0)
     white = full_scale(seen.dtype)
-    tint = np.ones(1, np.float32) if gray else tint_of(scene)
+    tint = _tint(scene)
     read = noise_of(seen)
     if read is None or (read.noise.white and not photo):
         # white noise, or too little to be seen of it: patches tell
@@ -89,20 +131,18 @@ def _by_noise(scene: Scene, *, photo: bool) -> Choice:
             return Choice(None)
         (level,) = measured_levels(scene, Planes(3, 1, tint))
         if 255 * level < _WEAKEST:
-            _log.info("no noise to speak of: left as it is")
-            return Choice(PHOTO)
-        _log.info("the same noise in all colours, estimated: sigma %.3g, where white is 255", 255 * level)
-        return Choice(None, Levels(level, 0.0), Levels(level, 0.0), tint)
+            return Choice(PHOTO, said=_NOTHING)
+        said = f"the same noise in all colours, estimated: sigma {255 * level:.3g}, where white is 255"
+        return Choice(None, Levels(level, 0.0), Levels(level, 0.0), tint, said=said)
     read = read.times(1 / white)
     told = Levels(min(read.luma, _STRONGEST), min(read.chroma, _STRONGEST) if tint is None else 0.0)
     if not any(told):
-        _log.info("no noise to speak of: left as it is")
-        return Choice(PHOTO)
+        return Choice(PHOTO, said=_NOTHING)
     if read.together and tint is None and not photo:
         # as good as independent in red, green and blue, and as strong: for the model that sees them together
-        _log.info("noise estimated: sigma %.3g, where white is 255", 255 * read.sigma)
-        return Choice(None, Levels(read.sigma, 0.0), Levels(read.sigma, 0.0), white=False)
+        said = f"noise estimated: sigma {255 * read.sigma:.3g}, where white is 255"
+        return Choice(None, Levels(read.sigma, 0.0), Levels(read.sigma, 0.0), white=False, said=said)
     blotches = f" and colour blotches of about {255 * read.noise.chroma:.2g}" if tint is None else ""
-    _log.info("grain of about %.2g%s, where white is 255: %s", 255 * read.noise.luma, blotches, PHOTO)
+    said = f"grain of about {255 * read.noise.luma:.2g}{blotches}, where white is 255: {PHOTO}"
     levels = Levels(read.noise.luma, read.noise.chroma if tint is None else 0.0)
-    return Choice(PHOTO, levels, told, tint, white=False)
+    return Choice(PHOTO, levels, told, tint, white=False, said=said)

@@ -117,7 +117,7 @@ def denoise(
     restorer = _restorer(DENOISE.name, model, ensemble, device, precision)
     left: set[str] = set()
     tables = getattr(image, "quantization", None)  # of Pillow's pictures that come from a JPEG file
-    quantization = tables.get(0) if isinstance(tables, dict) else None
+    quantization = [steps for _, steps in sorted(tables.items())] if isinstance(tables, dict) else []
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
         scene = Scene(pixels, data_range, masked, quantization)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
-from nlrn.inference.choice import PHOTO, Choice, choose
+from nlrn.inference.choice import BY_PLANES, PHOTO, Choice, choose
 from nlrn.inference.device import choose_device, choose_precision, undisturbed
 from nlrn.inference.enlarging import enlarged, part_of, reduced, sharp_alpha
 from nlrn.inference.fused import FusedNLRN
@@ -170,8 +170,9 @@ class Restorer:
 
     def _chosen(self, scene: Scene, sigma: Sigma | None, choice: Choice | None) -> Choice:
         """By the noise where nothing is said, else what was asked for."""
-        if sigma is None and self.options.model in (None, PHOTO):
-            return choice or choose(scene, photo=self.options.model == PHOTO)
+        asked = self.options.model if isinstance(self.options.model, str) else None
+        if sigma is None and (asked in BY_PLANES or self.options.model is None):
+            return choice or choose(scene, asked)
         # a network of three channels that was asked for is what is taken
         gray = self.options.model is None or self.network(3).config.channels == 1
         return Choice(None, tint=tint_of(scene) if gray else None)

@@ -23,7 +23,7 @@ class Scene:
         pixels: [H, W, C] of a real type; C is 1 (gray), 2 (gray, alpha), 3 or 4 (RGB, alpha).
         data_range: where black and white are; None: by the rule of :mod:`nlrn.pixels.range`.
         masked: [H, W], pixels that hold no part of the picture.
-        quantization: the steps of the brightness of the JPEG that it came from.
+        quantization: the steps of the brightness, then those of chroma, of the JPEG that it came from.
 
     Raises:
         ValueError: nobody says where white is.
@@ -39,10 +39,10 @@ class Scene:
         pixels: np.ndarray,
         data_range: DataRange = None,
         masked: np.ndarray | None = None,
-        quantization: Sequence[int] | None = None,
+        quantization: Sequence[Sequence[int]] = (),
     ) -> None:
-        self.compression = compression_level(quantization)
-        """What compression did to the picture, as the level of noise where white is 1."""
+        self.compression = tuple(compression_level(quantization[i]) for i in (0, -1)) if quantization else ()
+        """What JPEG did to the brightness and to chroma, as levels where white is 1; empty: nothing is known."""
         self.pixels, self.colours = pixels, colours_of(pixels)
         self.has_alpha = pixels.shape[2] in (2, 4)
         colour = pixels[..., : self.colours]

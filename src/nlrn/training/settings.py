@@ -30,8 +30,8 @@ class Settings:
     """Start from the weights of this model (a name or a file) where their shapes fit."""
     noise: str = field(default="white", metadata={"choices": _names()})
     """How images are degraded: "white" noise, or for super-resolution "bicubic" reduction, which stands for "white"
-    there; "photo": all that cameras and files do to the luma of a picture, for a network of 1 channel with a noise
-    map."""
+    there; "photo": all that cameras and files do to the luma of a picture, "jpeg": what JPEG does to its luma, and
+    to chroma at half the resolution, both for a network of 1 channel with a noise map."""
     sigmas: tuple[float, float] = (5.0, 55.0)
     """Denoising: range of the noise level, on the 0-255 scale; without a noise map, twice the same number."""
     scales: tuple[int, ...] = (2, 3, 4)

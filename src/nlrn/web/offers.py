@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 _QUICK = 40_000
 """Filters squared times steps, for each pixel: what takes no more is quick."""
-_GOOD = {"denoise-photo": "For photographs: the coarse grain and the colour blotches of cameras, also saved as JPEG."}
+_GOOD = {
+    "denoise-photo": "For photographs: the coarse grain and the colour blotches of cameras, also saved as JPEG.",
+    "denoise-jpeg": "For pictures that JPEG compressed strongly: takes blocks and rings away.",
+}
 
 
 def offers(own: "Mapping[str, NLRN]") -> dict[str, Any]:

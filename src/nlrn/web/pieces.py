@@ -8,7 +8,7 @@ import numpy as np
 
 from nlrn.explanation.attention import explain
 from nlrn.explanation.heatmaps import draw
-from nlrn.inference.choice import PHOTO, Choice, choose
+from nlrn.inference.choice import BY_PLANES, Choice, choose
 from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import scales_for
 from nlrn.pixels.arrays import colours_of
@@ -20,7 +20,7 @@ from nlrn.web.work import Models, Page, Progress, restored_by, sentence, whole, 
 Region = tuple[int, int, int, int]
 """Left, top, width and height, in pixels of the picture as it came."""
 
-_AROUND, _AROUND_PHOTO = 16, 40  # pixels that the network sees around a piece: those beyond hardly show in it
+_AROUND, _AROUND_PLANES = 16, 40  # pixels that the network sees around a piece: those beyond hardly show in it
 _UNIT = 4  # pieces begin at multiples of this, so that networks unshuffle the same squares as in the whole
 _KEPT_BYTES = 256 << 20
 _RESTORERS_KEPT = 6
@@ -35,7 +35,7 @@ class Pieces:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
-        self._as_photographs: dict[int, Choice] = {}
+        self._asked: dict[tuple[int, str | None], Choice] = {}
         self._restorers: OrderedDict[Order, Restorer] = OrderedDict()
 
     def restore(self, page: Page, region: Region, order: Order, progress: Progress | None = None) -> np.ndarray:
@@ -66,7 +66,7 @@ class Pieces:
     def _computed(self, page: Page, region: Region, order: Order, progress: Progress | None) -> np.ndarray:
         left, top, width, height = region
         pixels = page.picture.pixels
-        around = _AROUND_PHOTO if self._models.chosen(order, page) == PHOTO else _AROUND
+        around = _AROUND_PLANES if self._models.chosen(order, page) in BY_PLANES else _AROUND
         first_row, first_col = (max(0, at - around) // _UNIT * _UNIT for at in (top, left))
         seen = np.asarray(pixels[first_row : top + height + around, first_col : left + width + around])
         order, choice = self._as_found(page, order)
@@ -85,11 +85,12 @@ class Pieces:
         if not order.of.estimated or order.sigma is not None:
             return order, None
         choice = page.choice
-        if order.model == PHOTO and choice.model != PHOTO:
-            if page.number not in self._as_photographs:
-                self._as_photographs[page.number] = choose(whole(page.picture), photo=True)
-            choice = self._as_photographs[page.number]
-        if order.model in (None, PHOTO) and (choice.model or choice.tint is not None):
+        if order.model in BY_PLANES and choice.model != order.model:
+            asked = page.number, order.model
+            if asked not in self._asked:
+                self._asked[asked] = choose(whole(page.picture), order.model)
+            choice = self._asked[asked]
+        if order.model in (None, *BY_PLANES) and (choice.model or choice.tint is not None or any(choice.told)):
             return order, choice
         return replace(order, sigma=min(page.sigma, STRONGEST)), None
 

@@ -1,6 +1,7 @@
 """Sentences about a picture, as the page says them."""
 
-from nlrn.inference.choice import PHOTO
+from nlrn.inference.choice import JPEG, PHOTO
+from nlrn.pixels.compression import quality_of
 from nlrn.web.work import NEGLIGIBLE, Page
 
 
@@ -11,6 +12,8 @@ def found(page: Page) -> str:
     level = page.level
     if level == 0:
         return f"Hardly any noise (level {min(page.sigma, NEGLIGIBLE):.1f} of 255)."
+    if page.choice.model == JPEG:
+        return f"Blocks and rings of JPEG (quality about {quality_of(page.choice.levels.luma):.0f})."
     words = ((4, "A little"), (12, "Some"), (30, "Strong"), (75, "Very strong"))
     word = next((word for limit, word in words if level <= limit), "Very strong")
     blotches = 255 * page.choice.levels.chroma

@@ -12,7 +12,7 @@ import torch
 from nlrn import images
 from nlrn.errors import UserError
 from nlrn.images import ImageFileError, Picture
-from nlrn.inference.choice import PHOTO, Choice, choose
+from nlrn.inference.choice import BY_PLANES, Choice, choose
 from nlrn.inference.options import Options
 from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
@@ -244,7 +244,7 @@ def why_nothing(page: Page, order: Order) -> str | None:
 def _finds_nothing(page: Page, order: Order) -> bool:
     if order.model is None:
         return page.choice.leaves_alone or page.level == 0
-    return order.model != PHOTO and page.sigma < NEGLIGIBLE
+    return order.model not in BY_PLANES and page.sigma < NEGLIGIBLE
 
 
 def restored_by(

@@ -49,7 +49,7 @@ def _metadata(image: ImageFile.ImageFile) -> Metadata:
         density=(float(density[0]), float(density[1])) if min(density) > 0 and max(density) > 1 else None,
         lossless=False,
         quality=_fine_quality(image),
-        quantization=tuple(image.quantization.get(0, ())) or None,
+        quantization=tuple(tuple(steps) for _, steps in sorted(image.quantization.items())),
     )
 
 

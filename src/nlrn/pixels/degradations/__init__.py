@@ -16,6 +16,7 @@ DEGRADATIONS = {
     "denoise": {
         "white": "nlrn.pixels.degradations.white:White",
         "photo": "nlrn.pixels.degradations.photograph:Photo",
+        "jpeg": "nlrn.pixels.degradations.jpeg:Jpeg",
     },
     "sr": {
         "bicubic": "nlrn.pixels.degradations.bicubic:bicubic",

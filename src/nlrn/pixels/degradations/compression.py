@@ -35,16 +35,21 @@ class Compression:
         )
 
     def __call__(self, image: Tensor) -> Tensor:
-        """[3, H, W] in [0, 1] saved and read again; clipped and rounded to 8 bits first."""
+        """[C, H, W] in [0, 1], gray or RGB, saved and read again; clipped and rounded to 8 bits first."""
+        return self.saved(image)[0]
+
+    def saved(self, image: Tensor) -> tuple[Tensor, dict[int, list[int]]]:
+        """The same, and the steps of the file: of the brightness (0) and of chroma (1); none of WebP."""
         pixels = image.clamp(0, 1).mul(255).add(0.5).to("cpu", torch.uint8).numpy().transpose(1, 2, 0)
         top, left = self.start
-        whole = np.pad(pixels, ((top, 0), (left, 0), (0, 0)), mode="edge")
+        whole = Image.fromarray(np.pad(pixels, ((top, 0), (left, 0), (0, 0)), mode="edge").squeeze())
         buffer = io.BytesIO()
         if self.format == "JPEG":
-            sampling = "4:2:0" if self.half_colour else "4:4:4"
-            Image.fromarray(whole).save(buffer, "JPEG", quality=self.quality, subsampling=sampling)
+            colours = {"subsampling": "4:2:0" if self.half_colour else "4:4:4"} if len(image) == 3 else {}
+            whole.save(buffer, "JPEG", quality=self.quality, **colours)
         else:
-            Image.fromarray(whole).save(buffer, "WEBP", quality=self.quality, method=0)
+            whole.save(buffer, "WEBP", quality=self.quality, method=0)
         with Image.open(buffer) as file:
-            read = np.asarray(file.convert("RGB"), dtype=np.float32)[top:, left:] / 255
-        return torch.from_numpy(read.transpose(2, 0, 1).copy()).to(image)
+            read = np.asarray(file.convert(whole.mode), dtype=np.float32)[top:, left:] / 255
+            steps = getattr(file, "quantization", {})
+        return torch.from_numpy(np.moveaxis(np.atleast_3d(read), 2, 0).copy()).to(image), steps

@@ -38,11 +38,14 @@ export function became(one, isStale, settings) {
   else if (byId("said").className !== "wrong") result("");
 }
 
+/** Models that measure what they are told in a way of their own. */
+const BY_PLANES = ["denoise-photo", "denoise-jpeg"];
+
 /** Whether an order leaves a picture as it is. */
 export function changesNothing({ order, size }) {
   if (order.task !== "denoise") return false;
   if (order.sigma !== null || order.strength === 0) return order.strength === 0 || order.sigma === 0;
-  return order.model === null ? size.nothing : order.model !== "denoise-photo" && size.sigma < 1;
+  return order.model === null ? size.nothing : !BY_PLANES.includes(order.model) && size.sigma < 1;
 }
 
 /** What is seen. `now`: the picture, its page and the order; null without one. */
