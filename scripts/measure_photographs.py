@@ -37,9 +37,10 @@ MENDING = (4, 7, 10, 13)
 MOST = 100.0
 
 
-def restored(pixels: np.ndarray, sigma: float | None = None, strength: float = 1.0) -> np.ndarray:
-    axis = None if pixels.ndim == 2 else -1
-    return np.asarray(nlrn.denoise(pixels, sigma, channel_axis=axis, strength=strength))
+def restored(picture: np.ndarray | Image.Image, sigma: float | None = None, strength: float = 1.0) -> np.ndarray:
+    """Of a picture as Pillow reads it from its file it is known how that compressed it."""
+    axis = None if isinstance(picture, Image.Image) or picture.ndim == 2 else -1
+    return np.asarray(nlrn.denoise(picture, sigma, channel_axis=axis, strength=strength))
 
 
 def score(image: np.ndarray, clean: np.ndarray) -> float:
@@ -69,11 +70,11 @@ def pairs(options: argparse.Namespace) -> None:
     rows, seconds = [], 0.0
     for path in found[:: options.every] if options.every > 0 else found[1 :: -options.every]:
         clean = images.read(next(folder.glob(path.stem[:-5] + "_mean.*"))).pixels[..., :3]
-        noisy = images.read(path).pixels[..., :3]
+        noisy = Image.open(path)
         started = time.perf_counter()
         made = restored(noisy)
         seconds += time.perf_counter() - started
-        rows.append((path.stem, score(noisy, clean), score(made, clean)))
+        rows.append((path.stem, score(np.asarray(noisy), clean), score(made, clean)))
         if options.each:
             print(f"{rows[-1][0]:40} {rows[-1][1]:6.2f} -> {rows[-1][2]:6.2f}", flush=True)
     before, after = (np.array([row[i] for row in rows]) for i in (1, 2))
@@ -126,9 +127,9 @@ def added(make: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
     return noisy
 
 
-def compressed(quality: int) -> Callable[..., np.ndarray]:
-    def noisy(clean: np.ndarray, level: float, random: np.random.Generator) -> np.ndarray:
-        return np.asarray(as_jpeg(eight_bits(clean + random.normal(0, level, clean.shape)), quality))
+def compressed(quality: int) -> Callable[..., Image.Image]:
+    def noisy(clean: np.ndarray, level: float, random: np.random.Generator) -> Image.Image:
+        return as_jpeg(eight_bits(clean + random.normal(0, level, clean.shape)), quality)
 
     return noisy
 
@@ -157,7 +158,7 @@ def coarse(options: argparse.Namespace) -> None:
                 told = [score(restored(noisy, level * s), clean) for s in SIGMAS]
                 strengths.append([bare, *strong])
                 sigmas.append(told)
-                rows.append((score(noisy, clean), bare, max(bare, *strong), max(told)))
+                rows.append((score(np.asarray(noisy), clean), bare, max(bare, *strong), max(told)))
                 names.append(name)
             noise, bare, strength, sigma = np.mean(rows, 0)
             off = np.array([row[1] - max(row[2:]) for row in rows])
@@ -179,9 +180,8 @@ def jpeg(options: argparse.Namespace) -> None:
             rows = []
             for _, clean in pictures([folder], options.crop, options.count):
                 file = as_jpeg(clean, quality)
-                saved = np.asarray(file)
-                mended = [np.asarray(nlrn.denoise(file)), *(restored(saved, level) for level in MENDING)]
-                rows.append([score(one, clean) for one in (saved, *mended)])
+                mended = [restored(file), *(restored(file, level) for level in MENDING)]
+                rows.append([score(one, clean) for one in (np.asarray(file), *mended)])
             cells = quality, folder.name, *(f"{mean:.2f}" for mean in np.mean(rows, 0))
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
 

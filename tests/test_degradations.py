@@ -165,7 +165,7 @@ def test_a_network_is_trained_on_the_luma_of_photographs_and_validated_on_the_sa
     assert batch.degraded.shape == batch.clean.shape == (32, 1, 40, 40)
     noise = (batch.degraded - batch.clean).std((1, 2, 3))
     for some in (slice(24), slice(24, 32)):  # luma, chroma
-        assert torch.corrcoef(torch.stack([noise[some], batch.sigma[some]]))[0, 1] > 0.7
+        assert torch.corrcoef(torch.stack([noise[some], batch.sigma[some]]))[0, 1] > 0.4
     first, again = photo.validation(patches), photo.validation(patches)
     assert list(first) == [0, 1, 2]
     assert all(torch.equal(first[n].degraded, again[n].degraded) for n in first)
@@ -181,7 +181,8 @@ def test_a_network_is_trained_on_what_jpeg_leaves_of_luma_and_of_chroma(monkeypa
     assert batch.degraded.shape == batch.clean.shape == (48, 1, 40, 40)
     assert all(torch.equal(one, other) for one, other in zip(batch[:4], again[:4], strict=True))
     # what is told is what the steps of the file say, whatever noise there was before
-    monkeypatch.setattr("nlrn.pixels.degradations.jpeg._NOISY", 0.0)
+    for kind in ("_EVEN", "_CAMERA"):
+        monkeypatch.setattr(f"nlrn.pixels.degradations.jpeg.{kind}", 0.0)
     plain = jpeg.batch(patches, 48, 40, 0, generator(3))
     assert torch.equal(plain.sigma, batch.sigma)
     assert not torch.equal(plain.degraded, batch.degraded)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from skimage import data
 
 import nlrn
 from nlrn import images
@@ -149,6 +151,23 @@ def test_a_piece_is_restored_as_what_the_whole_was_found_to_be(tmp_path: Path, m
     piece = Pieces(models).restore(page, (32, 40, 20, 16), Order("denoise")).astype(int)
     whole = work.restore(page, Order("denoise"), models).astype(int)
     assert np.abs(piece - whole[40:56, 32:52]).mean() < 0.5
+
+
+@pytest.mark.parametrize("asked", [None, "denoise-jpeg", "denoise-photo"])
+def test_a_file_is_restored_by_what_it_says_of_its_compression(tmp_path: Path, models: Models, asked) -> None:
+    """The same as by the command line, and the part that is looked at like the whole."""
+    path, out = tmp_path / "a.jpg", tmp_path / "out.png"
+    Image.fromarray(data.astronaut()[20:116, 160:256]).save(path, quality=25)
+    page, order = opened(path).pages[0], Order("denoise", asked)
+    assert page.choice.model == "denoise-jpeg"
+    assert "JPEG (quality about 25)" in words.found(page)
+    assert work.why_nothing(page, order) is None
+    whole = work.restore(page, order, models).astype(int)
+    piece = Pieces(models).restore(page, (32, 40, 20, 16), order).astype(int)
+    assert np.abs(piece - whole[40:56, 32:52]).mean() < 0.5
+    extra = [] if asked is None else ["--model", asked]
+    assert main(["denoise", str(path), "-o", str(out), "--device", "cpu", *extra]) == 0
+    np.testing.assert_array_equal(images.read(out).pixels, whole)
 
 
 def test_why_nothing_is_done_is_said(tmp_path: Path, models: Models) -> None:

@@ -8,14 +8,14 @@ import numpy as np
 
 from nlrn.explanation.attention import explain
 from nlrn.explanation.heatmaps import draw
-from nlrn.inference.choice import BY_PLANES, Choice, choose
+from nlrn.inference.choice import BY_PLANES, Choice
 from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import scales_for
 from nlrn.pixels.arrays import colours_of
 from nlrn.pixels.levels import STRONGEST, WEAKEST
 from nlrn.web.order import Order
 from nlrn.web.refused import RefusedError
-from nlrn.web.work import Models, Page, Progress, restored_by, sentence, whole, why_nothing
+from nlrn.web.work import Models, Page, Progress, as_found, restored_by, sentence, why_nothing
 
 Region = tuple[int, int, int, int]
 """Left, top, width and height, in pixels of the picture as it came."""
@@ -35,7 +35,7 @@ class Pieces:
     def __init__(self, models: Models) -> None:
         self._models = models
         self._kept: OrderedDict[tuple[object, ...], np.ndarray] = OrderedDict()
-        self._asked: dict[tuple[int, str | None], Choice] = {}
+        self._found: dict[tuple[int, str | None], Choice | None] = {}
         self._restorers: OrderedDict[Order, Restorer] = OrderedDict()
 
     def restore(self, page: Page, region: Region, order: Order, progress: Progress | None = None) -> np.ndarray:
@@ -84,13 +84,11 @@ class Pieces:
         """An order for a part of a picture: what was found in the whole holds there."""
         if not order.of.estimated or order.sigma is not None:
             return order, None
-        choice = page.choice
-        if order.model in BY_PLANES and choice.model != order.model:
-            asked = page.number, order.model
-            if asked not in self._asked:
-                self._asked[asked] = choose(whole(page.picture), order.model)
-            choice = self._asked[asked]
-        if order.model in (None, *BY_PLANES) and (choice.model or choice.tint is not None or any(choice.told)):
+        asked = page.number, order.model
+        if asked not in self._found:
+            self._found[asked] = as_found(page, order)
+        choice = self._found[asked]
+        if choice is not None and (choice.model or choice.tint is not None or any(choice.told)):
             return order, choice
         return replace(order, sigma=min(page.sigma, STRONGEST)), None
 

@@ -193,7 +193,7 @@ def restore(page: Page, order: Order, models: Models, progress: Progress | None 
     restorer = models.restorer(order)
     if progress is not None:
         progress = _by_steps(restorer, order, pixels, progress)
-    restored = restored_by(restorer, pixels, page.range, order, progress)
+    restored = restored_by(restorer, pixels, page.range, order, progress, as_found(page, order))
     models.measured(order, page, restored.shape[0] * restored.shape[1], time.perf_counter() - started)
     return restored
 
@@ -230,6 +230,13 @@ def is_gray(page: Page) -> bool:
     return colours_of(page.picture.pixels) == 1
 
 
+def as_found(page: Page, order: Order) -> Choice | None:
+    """What was found in a picture and its file, for orders that go by that; None for the others."""
+    if not order.of.estimated or order.sigma is not None or order.model not in (None, *BY_PLANES):
+        return None
+    return page.choice if order.model in (None, page.choice.model) else choose(whole(page.picture), order.model)
+
+
 def why_nothing(page: Page, order: Order) -> str | None:
     """Why an order leaves a picture as it is, if it does."""
     if order.strength == 0:
@@ -259,7 +266,7 @@ def restored_by(
 
     Args:
         span: where black and white are.
-        choice: what was found in the picture of which this is a part.
+        choice: what was found in the picture, or in the one of which this is a part.
 
     Raises:
         RefusedError: the order cannot be carried out.

@@ -17,6 +17,8 @@ from nlrn.pixels.patches import Patches
 _STRONGEST = 20 / 255
 _PLANES_OF_CHROMA = 4
 """One of so many patches is chroma."""
+_OFF, _MORE = 0.5, 1.5 / 255
+"""How far what is told is off, as the logarithm, and beyond that."""
 _GRAIN, _EVEN, _RAW = 0.62, 0.77, 0.9
 """Up to which of the evenly drawn numbers an image gets camera noise, even noise, raw noise; beyond, none."""
 
@@ -24,8 +26,8 @@ _GRAIN, _EVEN, _RAW = 0.62, 0.77, 0.9
 class Photo(Degradation):
     """The luma of patches as photographs are, and a quarter of them chroma at half the resolution, around 0.5.
 
-    The level that is told is some 20 % off, as an estimate is. The weight evens out how much error weak and strong
-    noise leave.
+    The level that is told is a guess, as an estimate is: the network has to look for itself. The weight evens out how
+    much error weak and strong noise leave.
     """
 
     @property
@@ -57,9 +59,11 @@ class Photo(Degradation):
 
 
 def _told(degraded: Tensor, clean: Tensor, level: Tensor, generator: torch.Generator) -> Batch:
-    off = torch.randn(len(clean), generator=generator, device=clean.device)
+    """What is told is seldom right: half or twice as much, and some where there is none."""
+    off, more = torch.randn(2, len(clean), generator=generator, device=clean.device)
     error = (degraded - clean).square().mean((1, 2, 3)).sqrt()
-    return Batch(degraded, clean, level * torch.exp(0.2 * off), (25 / 255) / error.clamp(min=2 / 255))
+    told = level * torch.exp(_OFF * off) + _MORE * more.abs()
+    return Batch(degraded, clean, told, (25 / 255) / error.clamp(min=2 / 255))
 
 
 class Photographs(NamedTuple):
