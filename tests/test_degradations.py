@@ -181,8 +181,7 @@ def test_a_network_is_trained_on_what_jpeg_leaves_of_luma_and_of_chroma(monkeypa
     assert batch.degraded.shape == batch.clean.shape == (48, 1, 40, 40)
     assert all(torch.equal(one, other) for one, other in zip(batch[:4], again[:4], strict=True))
     # what is told is what the steps of the file say, whatever noise there was before
-    for kind in ("_EVEN", "_CAMERA"):
-        monkeypatch.setattr(f"nlrn.pixels.degradations.jpeg.{kind}", 0.0)
+    monkeypatch.setattr("nlrn.pixels.degradations.jpeg._NOISY", 0.0)
     plain = jpeg.batch(patches, 48, 40, 0, generator(3))
     assert torch.equal(plain.sigma, batch.sigma)
     assert not torch.equal(plain.degraded, batch.degraded)

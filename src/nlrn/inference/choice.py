@@ -91,7 +91,7 @@ def _tint(scene: Scene) -> np.ndarray | None:
 
 
 def _traces(scene: Scene) -> Levels:
-    """What JPEG did to pixels of 8 bits, as far as they show it."""
+    """The levels of what JPEG did to pixels of 8 bits, as far as they show it."""
     if scene.pixels.dtype != np.uint8 or not scene.plain:
         return NOTHING
     colours = scene.pixels[..., : scene.colours]

@@ -1,4 +1,4 @@
-"""What JPEG left in pixels that come without its file: a screenshot, a PNG made of a download.
+"""Traces of JPEG in pixels that come without its file: a screenshot, a PNG made of a download.
 
 JPEG rounds the frequencies of blocks of 8x8 pixels to multiples of a step each, and what is read from the file still
 shows it: at a step that was used, the cosine of 2 pi times the frequency over the step is nearly 1 in every block.
@@ -26,7 +26,7 @@ _ROWS, _COLUMNS = np.array([(row, column) for row in range(6) for column in rang
 
 
 def coarseness_of(luma: np.ndarray) -> float:
-    """How many times those of quality 50 the steps are by which JPEG has rounded a picture; 0: no traces of it.
+    """The steps by which JPEG has rounded a picture, as a multiple of those of quality 50; 0: no traces of it.
 
     Args:
         luma: [H, W], in units of 8 bits, as it was read from the file; parts cut off at the top and left do no harm.

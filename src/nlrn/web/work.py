@@ -231,7 +231,7 @@ def is_gray(page: Page) -> bool:
 
 
 def as_found(page: Page, order: Order) -> Choice | None:
-    """What was found in a picture and its file, for orders that go by that; None for the others."""
+    """The findings about a picture and its file, for orders that go by that; None for the others."""
     if not order.of.estimated or order.sigma is not None or order.model not in (None, *BY_PLANES):
         return None
     return page.choice if order.model in (None, page.choice.model) else choose(whole(page.picture), order.model)

@@ -10,9 +10,8 @@ from torch import Tensor
 
 from nlrn.pixels.compression import compression_level
 from nlrn.pixels.degradations.compression import Compression
-from nlrn.pixels.degradations.grain import camera_noise, even_noise
+from nlrn.pixels.degradations.grain import even_noise
 from nlrn.pixels.degradations.record import Batch, Degradation
-from nlrn.pixels.degradations.softness import enlarge_middle
 from nlrn.pixels.opponent import to_opponent
 from nlrn.pixels.patches import Patches
 
@@ -20,15 +19,13 @@ _CHROMA, _HALVED = 0.25, 0.75
 """The part of the patches that are chroma, and of these the part whose file keeps it at half the resolution."""
 _QUALITIES = (5, 91)
 """From, to below."""
-_SOFT, _EVEN, _CAMERA = 0.35, 0.2, 0.3
-"""The part of the pictures that are soft, and that had even noise or a camera's before they were saved."""
-_STRONGEST = 20 / 255
-"""Of that noise; mostly it is weaker."""
+_NOISY, _STRONGEST = 0.3, 20 / 255
+"""The part of the pictures that had noise before they were saved, and how strong it is at most; mostly weaker."""
 _VALIDATED = (10, 20, 40)
 
 
 class Jpeg(Degradation):
-    """Saved at an even choice of qualities, blocks beginning anywhere, half of them with noise of their own.
+    """Saved at an even choice of qualities, blocks beginning anywhere, a third of them with noise of their own.
 
     What is told is the compression alone. The weight evens out how much error is left.
     """
@@ -55,7 +52,7 @@ class Jpeg(Degradation):
         for some, larger in ((range(of_chroma), 2), (range(of_chroma, count), 1)):
             if not some:
                 continue
-            clean = _soft(patches.cut(len(some), larger * side, generator), generator)
+            clean = patches.cut(len(some), larger * side, generator)
             noisy = _noisy(clean, generator)
             for i, picture, grainy in zip(some, clean, noisy, strict=True):
                 saved = Compression("JPEG", qualities[i], half_colour=halved[i], start=tuple(starts[i]))
@@ -75,26 +72,15 @@ class Jpeg(Degradation):
         return batches
 
 
-def _soft(sharp: Tensor, generator: torch.Generator) -> Tensor:
-    """Some of them as soft as a camera's."""
-    soft, factor = torch.rand(2, len(sharp), generator=generator, device=generator.device)
-    return enlarge_middle(sharp, torch.where(soft < _SOFT, 1 + 2 * factor, torch.ones(()))).clamp(0, 1)
-
-
 def _noisy(clean: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures [B, 3, P, P], some with noise: even noise, white or blurred, or a camera's."""
-    has, level, chroma, white, blur = torch.rand(5, len(clean), generator=generator, device=generator.device)
-    noisy = clean.clone()
-    level, chroma = _STRONGEST * level.square(), _STRONGEST * chroma.square()
-    even, camera = has < _EVEN, (has >= _EVEN) & (has < _EVEN + _CAMERA)
-    blur = torch.where(white < 0.5, torch.zeros(()), blur)
-    noisy[even] += even_noise(clean[even], level[even], blur[even], generator)
-    noisy[camera] += camera_noise(clean[camera], level[camera], chroma[camera], generator)
-    return noisy
+    """Pictures [B, 3, P, P], some with noise of their own, white or somewhat blurred."""
+    has, level, white, blur = torch.rand(4, len(clean), generator=generator, device=generator.device)
+    level = torch.where(has < _NOISY, _STRONGEST * level.square(), torch.zeros(()))
+    return clean + even_noise(clean, level, torch.where(white < 0.5, torch.zeros(()), blur), generator)
 
 
 def _of_a_file(picture: Tensor, clean: Tensor, saved: Compression, plane: int) -> tuple[Tensor, Tensor, float]:
-    """What is read of a picture [3, H, W] that was saved, what it should be, and the level that is told of it.
+    """A picture [3, H, W] as it is read once it was saved, as it should be, and the level that is told of it.
 
     Args:
         plane: 0, luma [1, H, W], of a file in gray, which rounds it alike; or a chroma plane (1 or 2) at half the

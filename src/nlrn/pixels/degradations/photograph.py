@@ -59,7 +59,7 @@ class Photo(Degradation):
 
 
 def _told(degraded: Tensor, clean: Tensor, level: Tensor, generator: torch.Generator) -> Batch:
-    """What is told is seldom right: half or twice as much, and some where there is none."""
+    """Batches with what is told, which is seldom right: half or twice as much, and some where there is none."""
     off, more = torch.randn(2, len(clean), generator=generator, device=clean.device)
     error = (degraded - clean).square().mean((1, 2, 3)).sqrt()
     told = level * torch.exp(_OFF * off) + _MORE * more.abs()
