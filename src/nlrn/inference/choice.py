@@ -22,11 +22,15 @@ JPEG = "denoise-jpeg"
 BY_PLANES = (PHOTO, JPEG)
 """Those that restore luma and chroma apart, each told its own level."""
 _WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
-_BLOCKS = 2.0
-"""Times the level that a file's compression tells of: as much its blocks may be taken for noise."""
-_FILE, _TRACES = 0.4, 0.75
-"""Times the steps of quality 50 from which blocks are mended (a quality of 80, 62): as a file says, and as pixels
-show that came without theirs, which may be all there ever was of a picture."""
+_FILE, _SEEN, _STRONG = 0.21, 0.4, 0.75
+"""Times the steps of quality 50 (qualities of 89, 80, 62) from which JPEG is seen to: as a file says; as pixels show
+that came without theirs; and as these show where there is no noise, and it may be all there ever was of a picture."""
+_HIDDEN, _TAKEN, _DOUBTED = 0.9, 2.0, 3.5
+"""Times the level of compression: luma that is told less is left to the JPEG model in any case; less than the second
+where strong compression may be taken for it, than the third where the noise is doubted. Chosen on made pictures."""
+_SURE, _COLOURS = 1.5, 0.9
+"""Times the noise that was found: so much is told only of smooth pictures, where it is no texture. Times the level of
+chroma's compression: blotches of so much are not for the JPEG model."""
 _STRONGEST = 70 / 255
 _NOTHING = "no noise to speak of: left as it is"
 _log = logging.getLogger("nlrn")
@@ -73,13 +77,12 @@ def choose(scene: Scene, asked: str | None = None) -> Choice:
         scene: with transparency or without; what it hides counts only where nothing else is there to be seen.
         asked: the one of BY_PLANES that is to serve in any case.
     """
-    blocks, enough = (Levels(*scene.compression), _FILE) if scene.compression else (_traces(scene), _TRACES)
+    blocks = Levels(*scene.compression) if scene.compression else _traces(scene)
     if asked == JPEG:
         choice = _mended(scene, blocks) if any(blocks) else Choice(JPEG, said="no JPEG: left as it is")
     else:
         choice = _by_noise(scene, photo=asked == PHOTO)
-        shows = asked is None and blocks.luma >= level_of(enough)
-        if shows and _BLOCKS * blocks.luma > _luma_of(choice, scene):
+        if asked is None and _is_of_jpeg(choice, scene, blocks):
             choice = _mended(scene, blocks)
     if choice.said:
         _log.info(choice.said)
@@ -110,11 +113,17 @@ def _mended(scene: Scene, blocks: Levels) -> Choice:
     return Choice(JPEG, blocks, blocks, tint, white=False, said=said)
 
 
-def _luma_of(choice: Choice, scene: Scene) -> float:
-    """The level of noise in the brightness that a choice is to remove."""
+def _is_of_jpeg(choice: Choice, scene: Scene, blocks: Levels) -> bool:
+    """Whether what is to be seen is the work of JPEG rather than the noise by which a choice goes."""
+    enough = _FILE if scene.compression else _STRONG if choice.leaves_alone else _SEEN
+    if blocks.luma < level_of(enough) or choice.told.chroma > _COLOURS * blocks.chroma:
+        return False
     if choice.leaves_alone or choice.told.luma:
-        return choice.told.luma
-    return measured_levels(scene, Planes(scene.colours, 1))[0]
+        told, found = choice.told.luma, choice.levels.luma
+    else:
+        told = found = measured_levels(scene, Planes(scene.colours, 1))[0]
+    least = _TAKEN if blocks.luma >= level_of(_STRONG) else _HIDDEN
+    return told < least * blocks.luma or (told < _DOUBTED * blocks.luma and told < _SURE * found)
 
 
 def _by_noise(scene: Scene, *, photo: bool) -> Choice:
