@@ -103,3 +103,17 @@ def test_noise_that_is_stronger_than_the_blocks_decides(tmp_path: Path) -> None:
     Image.fromarray(np.rint(noisy.clip(0, 255)).astype(np.uint8)).save(tmp_path / "in.jpg", quality=60)
     with Image.open(tmp_path / "in.jpg") as picture:
         np.testing.assert_array_equal(np.asarray(nlrn.denoise(picture)), nlrn.denoise(np.asarray(picture)))
+
+
+@pytest.mark.parametrize(("quality", "said"), [(30, True), (90, False)])
+def test_who_enlarges_blocks_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, quality: int, said: bool
+) -> None:
+    path = saved(tmp_path, "gray", quality)
+    with caplog.at_level("INFO", "nlrn"):
+        assert main(["upscale", str(path), "-o", str(tmp_path / "out.png")]) == 0
+    assert ("JPEG of a quality of about 30" in caplog.text) == said
+    caplog.clear()
+    with caplog.at_level("INFO", "nlrn"), Image.open(path) as picture:
+        nlrn.upscale(picture, 2)
+    assert ("JPEG of a quality of about 30" in caplog.text) == said

@@ -89,6 +89,15 @@ def choose(scene: Scene, asked: str | None = None) -> Choice:
     return choice
 
 
+def say_blocks(scene: Scene) -> None:
+    """Tell people who enlarge a strongly compressed picture that its blocks become larger too."""
+    if scene.compression and scene.compression[0] >= level_of(_STRONG):
+        quality = quality_of(scene.compression[0])
+        _log.info(
+            "saved as JPEG of a quality of about %.0f: nlrn denoise takes the blocks away, before this", quality
+        )
+
+
 def _tint(scene: Scene) -> np.ndarray | None:
     return tint_of(scene) if scene.colours > 1 else _GRAY
 

@@ -1,6 +1,7 @@
 """Whole images: ``denoise`` and ``upscale`` for arrays, Pillow images and tensors of any size."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, cast, overload
 
 import numpy as np
@@ -116,11 +117,9 @@ def denoise(
     """
     restorer = _restorer(DENOISE.name, model, ensemble, device, precision)
     left: set[str] = set()
-    tables = getattr(image, "quantization", None)  # of Pillow's pictures that come from a JPEG file
-    quantization = [steps for _, steps in sorted(tables.items())] if isinstance(tables, dict) else []
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
-        scene = Scene(pixels, data_range, masked, quantization)
+        scene = Scene(pixels, data_range, masked, _steps_of(image))
         result = restorer.denoise(scene, sigma, progress, strength=strength)
         if sigma is None and strength and np.array_equal(result, pixels, equal_nan=pixels.dtype.kind == "f"):
             why = left_noisy(scene)
@@ -218,9 +217,16 @@ def upscale(
     restorer = _restorer(SUPER_RESOLUTION.name, model, ensemble, device, precision)
 
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
-        return restorer.upscale(Scene(pixels, data_range, masked), size, progress, sharpen_alpha=sharpen_alpha)
+        scene = Scene(pixels, data_range, masked, _steps_of(image))
+        return restorer.upscale(scene, size, progress, sharpen_alpha=sharpen_alpha)
 
     return for_any(image, channel_axis, restored, stack_axis=stack_axis)
+
+
+def _steps_of(image: object) -> list[Sequence[int]]:
+    """By how much JPEG rounded a picture that Pillow read from its file."""
+    tables = getattr(image, "quantization", None)
+    return [steps for _, steps in sorted(tables.items())] if isinstance(tables, dict) else []
 
 
 def _restorer(task: str, model: Model | None, ensemble: bool, device: Device, precision: Precision) -> Restorer:

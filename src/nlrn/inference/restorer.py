@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nlrn.config import DENOISE, SUPER_RESOLUTION, TASKS
-from nlrn.inference.choice import BY_PLANES, PHOTO, Choice, choose
+from nlrn.inference.choice import BY_PLANES, PHOTO, Choice, choose, say_blocks
 from nlrn.inference.device import choose_device, choose_precision, undisturbed
 from nlrn.inference.enlarging import enlarged, part_of, reduced, sharp_alpha
 from nlrn.inference.fused import FusedNLRN
@@ -217,6 +217,7 @@ class Restorer:
         if scene.has_alpha and scene.pixels.dtype.kind == "f" and not np.isfinite(scene.pixels[..., -1]).all():
             raise ValueError("the transparency contains NaN or infinite values: replace them by numbers from 0 to 1")
         _say_range(scene)
+        say_blocks(scene)
         scene.find_hot()
         pixels = scene.seen()
         height, width = size.of(pixels.shape[0], pixels.shape[1])
