@@ -111,7 +111,7 @@ def test_who_enlarges_blocks_is_told(
 ) -> None:
     path = saved(tmp_path, "gray", quality)
     with caplog.at_level("INFO", "nlrn"):
-        assert main(["upscale", str(path), "-o", str(tmp_path / "out.png")]) == 0
+        assert main(["upscale", str(path), "-o", str(tmp_path / "out.png"), "--scale", "2"]) == 0
     assert ("JPEG of a quality of about 30" in caplog.text) == said
     caplog.clear()
     with caplog.at_level("INFO", "nlrn"), Image.open(path) as picture:
