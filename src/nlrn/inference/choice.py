@@ -24,7 +24,8 @@ BY_PLANES = (PHOTO, JPEG)
 _WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
 _FILE, _SEEN, _STRONG = 0.21, 0.4, 0.75
 """Times the steps of quality 50 (qualities of 89, 80, 62) from which JPEG is seen to: as a file says; as pixels show
-that came without theirs; and as these show where there is no noise, and it may be all there ever was of a picture."""
+that came without theirs; and as these show where the picture would be left about as it is, which may be all there ever
+was of it."""
 _HIDDEN, _TAKEN, _DOUBTED = 0.9, 2.0, 3.5
 """Times the level of compression: luma that is told less is left to the JPEG model in any case; less than the second
 where strong compression may be taken for it, than the third where the noise is doubted. Chosen on made pictures."""
@@ -124,13 +125,15 @@ def _mended(scene: Scene, blocks: Levels) -> Choice:
 
 def _is_of_jpeg(choice: Choice, scene: Scene, blocks: Levels) -> bool:
     """Whether what is to be seen is the work of JPEG rather than the noise by which a choice goes."""
-    enough = _FILE if scene.compression else _STRONG if choice.leaves_alone else _SEEN
-    if blocks.luma < level_of(enough) or choice.told.chroma > _COLOURS * blocks.chroma:
+    if blocks.luma < level_of(_FILE) or choice.told.chroma > _COLOURS * blocks.chroma:
         return False
     if choice.leaves_alone or choice.told.luma:
         told, found = choice.told.luma, choice.levels.luma
     else:
         told = found = measured_levels(scene, Planes(scene.colours, 1))[0]
+    enough = _FILE if scene.compression else _SEEN if told > _HIDDEN * blocks.luma else _STRONG
+    if blocks.luma < level_of(enough):
+        return False
     least = _TAKEN if blocks.luma >= level_of(_STRONG) else _HIDDEN
     return told < least * blocks.luma or (told < _DOUBTED * blocks.luma and told < _SURE * found)
 
