@@ -24,7 +24,7 @@ BY_PLANES = (PHOTO, JPEG)
 _WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
 _FILE, _SEEN, _STRONG = 0.21, 0.4, 0.75
 """Times the steps of quality 50 (qualities of 89, 80, 62) from which JPEG is seen to: as a file says; as pixels show
-that came without theirs; and as these show where the picture would be left about as it is, which may be all there ever
+that came without theirs; and as these show where the picture would be left about as it is: it may be all there ever
 was of it."""
 _HIDDEN, _TAKEN, _DOUBTED = 0.9, 2.0, 3.5
 """Times the level of compression: luma that is told less is left to the JPEG model in any case; less than the second
