@@ -4,9 +4,11 @@ python scripts/draw_gallery.py docs/gallery.png
 
 The photographs are those of scikit-image that are free of rights (chelsea and coffee: CC0; astronaut: NASA). Their
 noise arises where it does in a camera: photons and reading behind a mosaic, then demosaicing, white balance, colour
-matrix, tone curve, sharpening and JPEG, by nlrn.pixels.degradations.raw. ``nlrn.denoise`` is told nothing of it.
+matrix, tone curve, sharpening and JPEG, by nlrn.pixels.degradations.raw. The last column has no noise, but was saved
+as a strongly compressed JPEG. ``nlrn.denoise`` is told nothing of all this.
 """
 
+import io
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +31,8 @@ SCENES = (  # photograph, rows and columns from, variance of a photon, what the 
     ("astronaut", (0, 130), 0.009, "hardly any light"),
 )
 QUALITY = 92
+SMALL, SMALL_AT, SMALL_QUALITY = "astronaut", (215, 150), 12
+"""The photograph that is compressed, rows and columns from, and to how small a file."""
 
 
 def photograph(name: str, photons: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,15 +54,24 @@ def photograph(name: str, photons: float, seed: int) -> tuple[np.ndarray, np.nda
     return clean, noisy
 
 
+def compressed() -> tuple[np.ndarray, Image.Image]:
+    """A photograph uint8 [H, W, 3], and as Pillow reads it from a small file."""
+    clean, file = getattr(data, SMALL)(), io.BytesIO()
+    Image.fromarray(clean).save(file, "JPEG", quality=SMALL_QUALITY)
+    return clean, Image.open(file)
+
+
 def main() -> None:
     gap, head = 8, 22
-    page = Image.new("RGB", ((SIDE + gap) * len(SCENES) - gap, 2 * (SIDE + gap) + head - gap), "white")
+    columns = [(*photograph(name, photons, seed), at, said) for seed, (name, at, photons, said) in enumerate(SCENES)]
+    columns.append((*compressed(), SMALL_AT, f"JPEG of quality {SMALL_QUALITY}"))
+    page = Image.new("RGB", ((SIDE + gap) * len(columns) - gap, 2 * (SIDE + gap) + head - gap), "white")
     pen = ImageDraw.Draw(page)
-    for column, (name, (top, left), photons, said) in enumerate(SCENES):
-        clean, noisy = photograph(name, photons, seed=column)
-        restored = np.asarray(nlrn.denoise(noisy, channel_axis=-1))
+    for column, (clean, given, (top, left), said) in enumerate(columns):
+        axis = None if isinstance(given, Image.Image) else -1
+        restored, noisy = np.asarray(nlrn.denoise(given, channel_axis=axis)), np.asarray(given)
         before, after = (psnr(image, clean, 255) for image in (noisy, restored))
-        print(f"{name}: {nlrn.estimate_noise(noisy, channel_axis=-1)}, {before:.2f} -> {after:.2f} dB")
+        print(f"{said}: {nlrn.estimate_noise(noisy, channel_axis=-1)}, {before:.2f} -> {after:.2f} dB")
         x = column * (SIDE + gap)
         for row, image in enumerate((noisy, restored)):
             part = image[top : top + SIDE, left : left + SIDE]
