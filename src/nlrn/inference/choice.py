@@ -26,12 +26,14 @@ _FILE, _SEEN, _STRONG = 0.21, 0.4, 0.75
 """Times the steps of quality 50 (qualities of 89, 80, 62) from which JPEG is seen to: as a file says; as pixels show
 that came without theirs; and as these show where the picture would be left about as it is: it may be all there ever
 was of it."""
-_HIDDEN, _TAKEN, _DOUBTED = 0.9, 2.0, 3.5
+_HIDDEN, _TAKEN, _DOUBTED, _TEXTURE = 0.8, 2.0, 3.5, 5.0
 """Times the level of compression: luma that is told less is left to the JPEG model in any case; less than the second
-where strong compression may be taken for it, than the third where the noise is doubted. Chosen on made pictures."""
-_SURE, _COLOURS = 1.5, 0.9
-"""Times the noise that was found: so much is told only of smooth pictures, where it is no texture. Times the level of
-chroma's compression: blotches of so much are not for the JPEG model."""
+where strong compression may be taken for it, than the third where the noise is doubted, than the last where it is
+probably texture. Chosen on made pictures and PolyU_dev, as what follows."""
+_SURE, _GRAYER, _COLOURS = 1.5, 3.0, 0.5
+"""Times the noise that was found: so much is told only of smooth pictures, where it is no doubt noise. Times the noise
+of chroma: luma with so much is rather texture. Times the level of chroma's compression: blotches of so much are not
+for the JPEG model."""
 _STRONGEST = 70 / 255
 _NOTHING = "no noise to speak of: left as it is"
 _log = logging.getLogger("nlrn")
@@ -135,7 +137,9 @@ def _is_of_jpeg(choice: Choice, scene: Scene, blocks: Levels) -> bool:
     if blocks.luma < level_of(enough):
         return False
     least = _TAKEN if blocks.luma >= level_of(_STRONG) else _HIDDEN
-    return told < least * blocks.luma or (told < _DOUBTED * blocks.luma and told < _SURE * found)
+    texture = choice.tint is None and scene.colours > 1 and 0 < _GRAYER * choice.levels.chroma < found
+    most = _TEXTURE if texture else _DOUBTED if told < _SURE * found else least
+    return told < max(most, least) * blocks.luma
 
 
 def _by_noise(scene: Scene, *, photo: bool) -> Choice:
