@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nlrn.inference.compressed import Blocks
 from nlrn.inference.photograph import Levels
 from nlrn.pixels.arrays import full_scale
-from nlrn.pixels.color import LUMA, Planes
-from nlrn.pixels.compression import compression_level, level_of, quality_of, standard_steps
+from nlrn.pixels.color import Planes
 from nlrn.pixels.levels import measured_levels
 from nlrn.pixels.noise_levels import noise_of
 from nlrn.pixels.scene import Scene
 from nlrn.pixels.tint import tint_of
-from nlrn.pixels.traces import coarseness_of
 
 PHOTO = "denoise-photo"
 """The model for noise as coarse as a camera's."""
@@ -22,18 +21,6 @@ JPEG = "denoise-jpeg"
 BY_PLANES = (PHOTO, JPEG)
 """Those that restore luma and chroma apart, each told its own level."""
 _WEAKEST = 1.0  # of white noise in the luma, in grey levels of 255
-_FILE, _SEEN, _STRONG = 0.21, 0.4, 0.75
-"""Times the steps of quality 50 (qualities of 89, 80, 62) from which JPEG is seen to: as a file says; as pixels show
-that came without theirs; and as these show where the picture would be left about as it is: it may be all there ever
-was of it."""
-_HIDDEN, _TAKEN, _DOUBTED, _TEXTURE = 0.8, 2.0, 3.5, 5.0
-"""Times the level of compression: luma that is told less is left to the JPEG model in any case; less than the second
-where strong compression may be taken for it, than the third where the noise is doubted, than the last where it is
-probably texture. Chosen on made pictures and PolyU_dev, as what follows."""
-_SURE, _GRAYER, _COLOURS = 1.5, 3.0, 0.5
-"""Times the noise that was found: so much is told only of smooth pictures, where it is no doubt noise. Times the noise
-of chroma: luma with so much is rather texture. Times the level of chroma's compression: blotches of so much are not
-for the JPEG model."""
 _STRONGEST = 70 / 255
 _NOTHING = "no noise to speak of: left as it is"
 _log = logging.getLogger("nlrn")
@@ -80,12 +67,12 @@ def choose(scene: Scene, asked: str | None = None) -> Choice:
         scene: with transparency or without; what it hides counts only where nothing else is there to be seen.
         asked: the one of BY_PLANES that is to serve in any case.
     """
-    blocks = Levels(*scene.compression) if scene.compression else _traces(scene)
+    blocks = Blocks.of(scene)
     if asked == JPEG:
-        choice = _mended(scene, blocks) if any(blocks) else Choice(JPEG, said="no JPEG: left as it is")
+        choice = _mended(scene, blocks) if any(blocks.levels) else Choice(JPEG, said="no JPEG: left as it is")
     else:
         choice = _by_noise(scene, photo=asked == PHOTO)
-        if asked is None and _is_of_jpeg(choice, scene, blocks):
+        if asked is None and any(blocks.levels) and blocks.hide(*_noise_of(choice, scene)):
             choice = _mended(scene, blocks)
     if choice.said:
         _log.info(choice.said)
@@ -94,10 +81,9 @@ def choose(scene: Scene, asked: str | None = None) -> Choice:
 
 def say_blocks(scene: Scene) -> None:
     """Tell people who enlarge a strongly compressed picture that its blocks become larger too."""
-    if scene.compression and scene.compression[0] >= level_of(_STRONG):
-        quality = quality_of(scene.compression[0])
+    if scene.compression and (blocks := Blocks.of(scene)).are_strong:
         _log.info(
-            "saved as JPEG of a quality of about %.0f: nlrn denoise takes the blocks away, before this", quality
+            "saved as JPEG of a quality of about %.0f: nlrn denoise takes blocks away, before this", blocks.quality
         )
 
 
@@ -105,41 +91,20 @@ def _tint(scene: Scene) -> np.ndarray | None:
     return tint_of(scene) if scene.colours > 1 else _GRAY
 
 
-def _traces(scene: Scene) -> Levels:
-    """The levels of what JPEG did to pixels of 8 bits, as far as they show it."""
-    if scene.pixels.dtype != np.uint8 or not scene.plain:
-        return NOTHING
-    colours = scene.pixels[..., : scene.colours]
-    coarseness = coarseness_of(colours[..., 0] if scene.colours == 1 else colours @ LUMA)
-    if not coarseness:
-        return NOTHING
-    steps = (np.rint(coarseness * table).clip(1, 255) for table in standard_steps())
-    return Levels(*(compression_level(some) for some in steps))
-
-
-def _mended(scene: Scene, blocks: Levels) -> Choice:
-    said = f"saved as JPEG of a quality of about {quality_of(blocks.luma):.0f}: {JPEG}"
+def _mended(scene: Scene, blocks: Blocks) -> Choice:
     tint = _tint(scene)
-    if tint is not None:
-        blocks = Levels(blocks.luma, 0.0)
-    return Choice(JPEG, blocks, blocks, tint, white=False, said=said)
+    told = blocks.levels if tint is None else Levels(blocks.levels.luma, 0.0)
+    said = f"saved as JPEG of a quality of about {blocks.quality:.0f}: {JPEG}"
+    return Choice(JPEG, told, told, tint, white=False, said=said)
 
 
-def _is_of_jpeg(choice: Choice, scene: Scene, blocks: Levels) -> bool:
-    """Whether what is to be seen is the work of JPEG rather than the noise by which a choice goes."""
-    if blocks.luma < level_of(_FILE) or choice.told.chroma > _COLOURS * blocks.chroma:
-        return False
-    if choice.leaves_alone or choice.told.luma:
-        told, found = choice.told.luma, choice.levels.luma
-    else:
-        told = found = measured_levels(scene, Planes(scene.colours, 1))[0]
-    enough = _FILE if scene.compression else _SEEN if told > _HIDDEN * blocks.luma else _STRONG
-    if blocks.luma < level_of(enough):
-        return False
-    least = _TAKEN if blocks.luma >= level_of(_STRONG) else _HIDDEN
-    texture = choice.tint is None and scene.colours > 1 and 0 < _GRAYER * choice.levels.chroma < found
-    most = _TEXTURE if texture else _DOUBTED if told < _SURE * found else least
-    return told < max(most, least) * blocks.luma
+def _noise_of(choice: Choice, scene: Scene) -> tuple[Levels, Levels]:
+    """The noise that a choice is to remove, as it is told and as it was found."""
+    told, found = choice.told, choice.levels
+    if choice.model is None and not told.luma:
+        told = found = Levels(measured_levels(scene, Planes(scene.colours, 1))[0], 0.0)
+    is_gray = scene.colours == 1 or (choice.tint is not None and not np.ptp(choice.tint))
+    return told, Levels(found.luma, found.luma) if choice.model is None or is_gray else found
 
 
 def _by_noise(scene: Scene, *, photo: bool) -> Choice:
