@@ -2,7 +2,8 @@
 
     python scripts/draw_learning_curves.py docs/learning-curves.png [MODEL ...]
 
-By default all whose cards have a curve. The runs of a model follow one another. Needs matplotlib.
+By default all whose cards have a curve, of two points at least. The runs of a model follow one another. Needs
+matplotlib.
 """
 
 import argparse
@@ -12,9 +13,12 @@ from matplotlib.figure import Figure
 
 from nlrn.models.cards import list_models
 
+COLUMNS = 4
+
 
 def main() -> None:
-    curves = {name: card["training"]["curve"] for name, card in list_models().items() if "curve" in card["training"]}
+    told = {name: card["training"].get("curve", {}) for name, card in list_models().items()}
+    curves = {name: runs for name, runs in told.items() if sum(map(len, runs.values())) > 1}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", type=Path)
     parser.add_argument("models", nargs="*", metavar="MODEL", default=list(curves))
@@ -22,9 +26,12 @@ def main() -> None:
     if unknown := [name for name in options.models if name not in curves]:
         parser.error(f"no card has a curve of {', '.join(unknown)}; those that have one are {', '.join(curves)}")
 
-    figure = Figure(figsize=(4 * len(options.models), 3), layout="constrained")
-    panels = figure.subplots(1, len(options.models), squeeze=False)[0]
-    for panel, name in zip(panels, options.models, strict=True):
+    rows = -(-len(options.models) // COLUMNS)
+    figure = Figure(figsize=(4 * min(COLUMNS, len(options.models)), 3 * rows), layout="constrained")
+    panels = figure.subplots(rows, min(COLUMNS, len(options.models)), squeeze=False)
+    for panel in panels.flat[len(options.models) :]:
+        panel.remove()
+    for panel, name in zip(panels.flat, options.models, strict=False):
         done = 0
         for run, curve in curves[name].items():
             iterations = [done + int(i) for i in curve]
@@ -34,7 +41,7 @@ def main() -> None:
         panel.set_xlabel("thousand iterations")
         panel.grid(alpha=0.3)
         panel.legend(fontsize="small")
-    panels[0].set_ylabel("PSNR on images held out (dB)")
+    figure.supylabel("PSNR on images held out (dB)")
     figure.savefig(options.picture, dpi=110)
 
 
