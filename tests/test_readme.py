@@ -34,7 +34,7 @@ def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = 128 + np.random.default_rng(0).normal(0, 20, (90, 130))
     monkeypatch.chdir(tmp_path)
     Path("scans").mkdir()
-    for name in ("photo.jpg", "small.png", "scans/a.png"):
+    for name in ("photo.jpg", "blocky.jpg", "small.png", "scans/a.png"):
         images.write(name, noisy.clip(0, 255).astype(np.uint8)[:: 1 if name == "photo.jpg" else 4])
     commands = [words[1:] for words in LINES if words[0] == "nlrn"]
     assert len(commands) > 15
