@@ -348,7 +348,7 @@ def test_a_new_degradation_is_one_small_class_and_its_name(
 
 
 def test_a_degradation_is_one_of_the_task_and_for_a_network_that_fits(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"noise must be one of .*'white', 'photo', 'bicubic'"):
+    with pytest.raises(ValueError, match=r"noise must be one of .*'white', 'photo', 'jpeg', 'bicubic'"):
         tiny(photos, tmp_path, noise="pink")
     with pytest.raises(ValueError, match="'photo' is no degradation for 'sr'; there is bicubic"):
         train(SR, tiny(photos, tmp_path / "out", noise="photo"))
