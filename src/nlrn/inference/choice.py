@@ -67,13 +67,15 @@ def choose(scene: Scene, asked: str | None = None) -> Choice:
         scene: with transparency or without; what it hides counts only where nothing else is there to be seen.
         asked: the one of BY_PLANES that is to serve in any case.
     """
-    blocks = Blocks.of(scene)
     if asked == JPEG:
+        blocks = Blocks.of(scene)
         choice = _mended(scene, blocks) if any(blocks.levels) else Choice(JPEG, said="no JPEG: left as it is")
     else:
         choice = _by_noise(scene, photo=asked == PHOTO)
-        if asked is None and any(blocks.levels) and blocks.hide(*_noise_of(choice, scene)):
-            choice = _mended(scene, blocks)
+        if asked is None:
+            blocks = Blocks.of(scene)
+            if any(blocks.levels) and blocks.hide(*_noise_of(choice, scene)):
+                choice = _mended(scene, blocks)
     if choice.said:
         _log.info(choice.said)
     return choice

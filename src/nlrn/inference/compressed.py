@@ -22,6 +22,8 @@ _SURE, _GRAYER, _COLOURS = 1.5, 3.0, 0.5
 """What is told of noise that is no doubt there, in smooth pictures, times what was found; the noise of luma that is
 rather texture, times that of chroma; and blotches that the model for JPEG leaves, times the level of chroma's
 compression."""
+_MIDDLE = 1024
+"""Pixels each way in which traces are looked for."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def _traces(scene: Scene) -> Levels:
     """The levels of what JPEG did to pixels of 8 bits, as far as they show it."""
     coarseness = 0.0
     if scene.pixels.dtype == np.uint8 and scene.plain:
-        colours = scene.pixels[..., : scene.colours]
+        top, left = (max(0, side - _MIDDLE) // 16 * 8 for side in scene.pixels.shape[:2])
+        colours = scene.pixels[top : top + _MIDDLE, left : left + _MIDDLE, : scene.colours]
         coarseness = coarseness_of(colours[..., 0] if scene.colours == 1 else colours @ LUMA)
     if not coarseness:
         return Levels(0.0, 0.0)

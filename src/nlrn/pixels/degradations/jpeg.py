@@ -11,7 +11,7 @@ from torch import Tensor
 from nlrn.pixels.compression import compression_level
 from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.grain import even_noise
-from nlrn.pixels.degradations.record import Batch, Degradation
+from nlrn.pixels.degradations.record import Batch, OfOnePlane
 from nlrn.pixels.opponent import to_opponent
 from nlrn.pixels.patches import Patches
 
@@ -24,22 +24,11 @@ _NOISY, _STRONGEST = 0.3, 20 / 255
 _VALIDATED = (10, 20, 40)
 
 
-class Jpeg(Degradation):
+class Jpeg(OfOnePlane):
     """Saved at an even choice of qualities, blocks beginning anywhere, a third of them with noise of their own.
 
     What is told is the compression alone. The weight evens out how much error is left.
     """
-
-    @property
-    def refusal(self) -> str | None:
-        """One plane is made, luma or chroma, of any level."""
-        fits = self.config.channels == 1 and self.config.noise_map
-        return None if fits else "JPEG is for a denoiser of 1 channel, luma or chroma, with a noise map"
-
-    @property
-    def sees(self) -> str:
-        """Colours, whose chroma is restored too."""
-        return "rgb"
 
     def batch(self, patches: Patches, count: int, side: int, turn: int, generator: torch.Generator) -> Batch:
         device = generator.device

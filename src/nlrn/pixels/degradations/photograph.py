@@ -9,7 +9,7 @@ from torch import Tensor
 from nlrn.pixels.degradations.compression import Compression
 from nlrn.pixels.degradations.grain import camera_noise, even_noise
 from nlrn.pixels.degradations.raw import Camera
-from nlrn.pixels.degradations.record import Batch, Degradation, seeded
+from nlrn.pixels.degradations.record import Batch, OfOnePlane, seeded
 from nlrn.pixels.degradations.softness import enlarge_middle
 from nlrn.pixels.opponent import levels_of, to_opponent
 from nlrn.pixels.patches import Patches
@@ -17,29 +17,16 @@ from nlrn.pixels.patches import Patches
 _STRONGEST = 20 / 255
 _PLANES_OF_CHROMA = 4
 """One of so many patches is chroma."""
-_OFF, _MORE = 0.5, 1.5 / 255
-"""How far what is told is off, as the logarithm, and beyond that."""
 _GRAIN, _EVEN, _RAW = 0.62, 0.77, 0.9
 """Up to which of the evenly drawn numbers an image gets camera noise, even noise, raw noise; beyond, none."""
 
 
-class Photo(Degradation):
+class Photo(OfOnePlane):
     """The luma of patches as photographs are, and a quarter of them chroma at half the resolution, around 0.5.
 
-    The level that is told is a guess, as an estimate is: the network has to look for itself. The weight evens out how
-    much error weak and strong noise leave.
+    The level that is told is some 20 % off, as an estimate is. The weight evens out how much error weak and strong
+    noise leave.
     """
-
-    @property
-    def refusal(self) -> str | None:
-        """One plane is made, luma or chroma, of any level."""
-        fits = self.config.channels == 1 and self.config.noise_map
-        return None if fits else "photographs are for a denoiser of 1 channel, luma or chroma, with a noise map"
-
-    @property
-    def sees(self) -> str:
-        """Colours, whose noise ends up in the luma too."""
-        return "rgb"
 
     def batch(self, patches: Patches, count: int, side: int, turn: int, generator: torch.Generator) -> Batch:
         colourful = count // _PLANES_OF_CHROMA // 2  # each of them has two planes of chroma
@@ -59,11 +46,9 @@ class Photo(Degradation):
 
 
 def _told(degraded: Tensor, clean: Tensor, level: Tensor, generator: torch.Generator) -> Batch:
-    """Batches with what is told, which is seldom right: half or twice as much, and some where there is none."""
-    off, more = torch.randn(2, len(clean), generator=generator, device=clean.device)
+    off = torch.randn(len(clean), generator=generator, device=clean.device)
     error = (degraded - clean).square().mean((1, 2, 3)).sqrt()
-    told = level * torch.exp(_OFF * off) + _MORE * more.abs()
-    return Batch(degraded, clean, told, (25 / 255) / error.clamp(min=2 / 255))
+    return Batch(degraded, clean, level * torch.exp(0.2 * off), (25 / 255) / error.clamp(min=2 / 255))
 
 
 class Photographs(NamedTuple):
@@ -92,7 +77,7 @@ def _chroma(made: Photographs) -> tuple[Tensor, Tensor, Tensor]:
 def photographs(sharp: Tensor, generator: torch.Generator) -> Photographs:
     """Make photographs of sharp and clean patches [B, 3, P, P] in [0, 1].
 
-    Three of five are enlarged one to four times, one of twelve loses its colours. The noise is mostly that of
+    Three of four are enlarged one to three times, one of twelve loses its colours. The noise is mostly that of
     cameras, up to about 20 grey levels, weak noise more often; half of the images are compressed, some twice, and all
     are rounded to 8 bits. The levels are those of the noise that is left at the end.
     """
@@ -101,7 +86,7 @@ def photographs(sharp: Tensor, generator: torch.Generator) -> Photographs:
     soft, factor, gray, kind, strong_luma, strong_chroma, blur, white, press = torch.rand(
         9, images, generator=generator, device=device
     )
-    clean = enlarge_middle(sharp, torch.where(soft < 0.6, 1 + 3 * factor, torch.ones(()))).clamp(0, 1)
+    clean = enlarge_middle(sharp, torch.where(soft < 0.75, 1 + 2 * factor, torch.ones(()))).clamp(0, 1)
     is_gray = gray < 1 / 12
     clean = torch.where(is_gray.view(-1, 1, 1, 1), to_opponent(clean)[:, :1], clean)
     kind = torch.where(is_gray, kind * _GRAIN, kind)

@@ -113,6 +113,21 @@ class AtLevels(Degradation):
         return {level: self.at(clean, level, normal(level)) for level in self.validated}
 
 
+class OfOnePlane(Degradation):
+    """A degradation of colour pictures, of which luma and chroma are restored apart and told levels of their own."""
+
+    @property
+    def refusal(self) -> str | None:
+        """One plane is made, of any level."""
+        fits = self.config.channels == 1 and self.config.noise_map
+        return None if fits else "what cameras and files do is for a denoiser of 1 channel with a noise map"
+
+    @property
+    def sees(self) -> str:
+        """Colours, which end up in the luma too."""
+        return "rgb"
+
+
 def seeded(seed: int) -> torch.Generator:
     """A generator of the CPU."""
     return torch.Generator().manual_seed(seed)
