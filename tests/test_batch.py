@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import ExifTags, Image
 
 from nlrn import images
 from nlrn.batch import Done, Job, Recipe, UsageError, Watch, plan_jobs, run
 from nlrn.cli import main
+from nlrn.images import Metadata, Picture
 
 RNG = np.random.default_rng(3)
 
@@ -150,6 +152,33 @@ def test_stripped_metadata(tmp_path: Path) -> None:
     assert main([*arguments, str(tmp_path / "bare.png"), "--strip-metadata"]) == 0
     assert b"someone" in (tmp_path / "kept.png").read_bytes()
     assert b"someone" not in (tmp_path / "bare.png").read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".webp", ".avif"])
+def test_a_lossy_file_in_which_nothing_is_changed_stays_byte_for_byte(tmp_path: Path, ending: str) -> None:
+    """Every other way out writes it anew: another format, a quality, no metadata, a change."""
+    source, out = tmp_path / f"fine{ending}", tmp_path / "out"
+    ramp = np.add.outer(np.arange(48), np.arange(64))[..., None] + np.array([20, 60, 100])
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "a ramp"
+    like = Picture(ramp, Metadata(exif=exif.tobytes()[6:]))
+    images.write(source, ramp.astype(np.uint8), like, quality=90)
+    before = source.read_bytes()
+
+    def made(recipe: Recipe, name: str = source.name) -> bytes:
+        outcome = run(recipe, [source], out / name)
+        assert not outcome.failed
+        return (out / name).read_bytes()
+
+    assert made(Recipe("denoise", strength=0)) == before
+    assert made(Recipe("denoise")) == before
+    assert made(Recipe("denoise", strength=0, strip_metadata=True)) != before
+    assert made(Recipe("denoise", strength=0), "fine.tif") != before
+    assert made(Recipe("denoise", sigma=20)) != before
+    assert made(Recipe("denoise", strength=0, quality=40)) != before
+    run(Recipe("denoise", strength=0), [source], None, replace=True)
+    assert source.read_bytes() == before
+    assert Path(f"{source}.orig").read_bytes() == before
 
 
 def test_the_command_line_counts_and_lists(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

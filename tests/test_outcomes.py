@@ -193,7 +193,7 @@ def test_a_backup_goes_where_its_result_could_not_be_written(folder: Path, monke
     def full(*_: object, **__: object) -> None:
         raise images.ImageFileError("a.png cannot be written (No space left on device)")
 
-    monkeypatch.setattr(images, "write_pages", full)
+    monkeypatch.setattr(images, "put", full)
     before = sorted(folder.rglob("*"))
     assert len(run(RECIPE, [folder], None, replace=True).failed) == 2
     assert sorted(folder.rglob("*")) == before

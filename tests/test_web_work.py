@@ -264,7 +264,7 @@ def test_a_format_that_would_lose_something_gives_way_to_one_that_does_not(
     tmp_path: Path, channels: int, dtype: str, wanted: str, ending: str
 ) -> None:
     pixels = noisy(20, 24, channels, dtype)
-    result = Result("photo.jpg", Order("denoise"), [Picture(pixels)], 1.0, [], [])
+    result = Result(Path("photo.jpg"), Order("denoise"), [Picture(pixels)], 1.0, [], [])
     path = result.save(tmp_path, wanted, 90)
     assert path.name == f"photo-denoised{ending}"
     kept = images.read(path).pixels
@@ -276,20 +276,35 @@ def test_a_format_that_would_lose_something_gives_way_to_one_that_does_not(
 
 def test_several_pages_are_saved_as_tiff_whatever_is_wanted(tmp_path: Path) -> None:
     pages = [Picture(noisy(20, 24, 1, "uint8"))] * 2
-    result = Result("a.tif", Order("sr", scale=4), pages, 1.0, [], [])
+    result = Result(Path("a.tif"), Order("sr", scale=4), pages, 1.0, [], [])
     assert len(images.read_pages(result.save(tmp_path, "png", None))) == 2
     assert result.file_name("png") == "a-x4.tif"
 
 
 def test_quality_matters_where_something_is_lost(tmp_path: Path) -> None:
-    result = Result("a.jpg", Order("denoise"), [Picture(noisy(60, 60, 3, "uint8"))], 1.0, [], [])
+    result = Result(Path("a.jpg"), Order("denoise"), [Picture(noisy(60, 60, 3, "uint8"))], 1.0, [], [])
     sizes = [result.save(tmp_path, "same", quality).stat().st_size for quality in (30, 90, None)]
     assert sizes[0] < sizes[1] < sizes[2]
 
 
+def test_a_file_in_which_nothing_is_changed_is_given_back_itself(tmp_path: Path) -> None:
+    source, place = tmp_path / "fine.jpg", tmp_path / "place"
+    place.mkdir()
+    images.write(source, noisy(60, 60, 3, "uint8"), quality=90)
+    opened = work.open_picture(source, place)
+    left = restored_file(opened, Order("denoise", strength=0), work.Models(), place, lambda done, total: None)
+    assert left.save(place, "same", None).read_bytes() == source.read_bytes()
+    for wanted, quality in (("same", 50), ("webp", None)):
+        assert left.save(place, wanted, quality).read_bytes() != source.read_bytes()
+    changed = restored_file(opened, Order("denoise", sigma=5), work.Models(), place, lambda done, total: None)
+    assert changed.save(place, "same", None).read_bytes() != source.read_bytes()
+
+
 def test_all_results_come_in_one_file_under_names_of_their_own(tmp_path: Path) -> None:
     pixels = noisy(20, 24, 3, "uint8")
-    results = [Result(name, Order("denoise"), [Picture(pixels)], 1, [], []) for name in ("a.png", "A.png", "a.png")]
+    results = [
+        Result(Path(name), Order("denoise"), [Picture(pixels)], 1, [], []) for name in ("a.png", "A.png", "a.png")
+    ]
     data = b"".join(zipped(results, tmp_path, "same", None))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None

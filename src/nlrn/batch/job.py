@@ -49,6 +49,8 @@ class Restored:
     model: str
     seconds: float
     """It took to restore them."""
+    untouched: bool
+    """Whether every pixel is as it came."""
 
     @property
     def pixels(self) -> int:

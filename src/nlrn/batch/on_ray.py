@@ -107,7 +107,7 @@ class _Worker:
             if ray.get(self.attempts.begin.remote(row["number"])) > _ATTEMPTS:
                 raise MemoryError
             made = self.restorer(read(self.recipe, job), lambda done, total: None)
-            save(self.recipe, job, made.pages, self.folders)
+            save(self.recipe, job, made, self.folders)
         except Exception as error:  # one that fails never stops the others
             made = error
         done = replace(outcome_of(job, made), worker=f"{socket.gethostname()}:{os.getpid()}")

@@ -15,6 +15,8 @@ from nlrn.inference.options import Options
 from nlrn.inference.size import Size
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from nlrn.batch.job import Job
@@ -124,7 +126,9 @@ class PreparedRecipe:
             if found is not None:
                 levels.append(found.level)
                 model = found.model
-        return Restored(restored, sum(levels) / max(1, len(levels)), model, time.perf_counter() - started)
+        level, seconds = sum(levels) / max(1, len(levels)), time.perf_counter() - started
+        untouched = all(_are_same(page.pixels, made.pixels) for page, made in zip(pages, restored, strict=True))
+        return Restored(restored, level, model, seconds, untouched)
 
     def _restored(self, page: "Picture", progress: "Progress") -> "np.ndarray":
         """[H, W] or [H, W, C] to as many axes."""
@@ -151,6 +155,12 @@ def upscale(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Pro
     return restorer.upscale(scene, recipe.size, progress, sharpen_alpha=recipe.sharpen_alpha)
 
 
+def _are_same(some: "np.ndarray", others: "np.ndarray") -> bool:
+    import numpy as np
+
+    return np.array_equal(some, others, equal_nan=some.dtype.kind == "f")
+
+
 def read(recipe: Recipe, job: "Job") -> "list[Picture]":
     """The pages of a file, once it is sure, as far as it shows before the work, that the result can be written.
 
@@ -172,7 +182,7 @@ def read(recipe: Recipe, job: "Job") -> "list[Picture]":
     return pages
 
 
-def save(recipe: Recipe, job: "Job", pages: "Sequence[Picture]", folders: "Folders") -> None:
+def save(recipe: Recipe, job: "Job", made: Restored, folders: "Folders") -> None:
     """Write a restored file, and the folders that lead to it.
 
     Raises:
@@ -181,10 +191,23 @@ def save(recipe: Recipe, job: "Job", pages: "Sequence[Picture]", folders: "Folde
     from nlrn import images
     from nlrn.batch import originals, streams
 
-    how = {name: getattr(recipe, name) for name in ("strip_metadata", "keep_dpi", "quality")}
+    name = streams.name_of(job, made.pages)
+    data = job.source.read_bytes() if _stays(recipe, job, made, name) else None
+    if data is None:
+        how = {name: getattr(recipe, name) for name in ("strip_metadata", "keep_dpi", "quality")}
+        data = images.encode_pages(name, made.pages, **how)
     if streams.is_stream(job.target):
-        streams.write(job.target, images.encode_pages(streams.name_of(job, pages), pages, **how))
+        streams.write(job.target, data)
         return
     folders.make(job.target.parent)
     with nullcontext() if job.backup is None else originals.kept(job.target, job.backup):
-        images.write_pages(job.target, pages, **how)
+        images.put(job.target, data)
+
+
+def _stays(recipe: Recipe, job: "Job", made: Restored, name: "Path") -> bool:
+    """Whether the file itself is the result: nothing in it was changed, and to write it anew would lose something."""
+    from nlrn import images
+    from nlrn.batch.streams import is_stream
+
+    asked = recipe.strip_metadata or recipe.quality is not None
+    return made.untouched and not asked and not is_stream(job.source) and images.loses(name, made.pages)

@@ -180,7 +180,7 @@ def _restore_here(recipe: Recipe, jobs: Sequence[Job], watch: Watch, results: li
         jobs,
         read=partial(read, recipe),
         work=lambda job, pages: restorer(pages, watch.started(job, pages)),
-        write=lambda job, made: save(recipe, job, made.pages, folders),
+        write=lambda job, made: save(recipe, job, made, folders),
         finished=finished,
         size=lambda held: sum(page.pixels.nbytes for page in (held.pages if isinstance(held, Restored) else held)),
     ).waited

@@ -7,7 +7,7 @@ from nlrn.images.formats import FORMATS, SUFFIXES, WRITABLE, writable_ending
 from nlrn.images.limits import MAX_BYTES, MAX_PAGES, MAX_PIXELS
 from nlrn.images.picture import ImageFileError, Metadata, Picture
 from nlrn.images.reading import decode_pages, read, read_pages, read_rgb
-from nlrn.images.writing import check_writable, encode_pages, write, write_pages
+from nlrn.images.writing import check_writable, encode_pages, loses, put, write, write_pages
 
 __all__ = [
     "FORMATS",
@@ -22,6 +22,8 @@ __all__ = [
     "check_writable",
     "decode_pages",
     "encode_pages",
+    "loses",
+    "put",
     "read",
     "read_pages",
     "read_rgb",

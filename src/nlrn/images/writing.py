@@ -70,7 +70,7 @@ def write_pages(
     """
     path = Path(path)
     data = encode_pages(path, pages, strip_metadata=strip_metadata, quality=quality, keep_dpi=keep_dpi)
-    _replace(path, data)
+    put(path, data)
 
 
 def encode_pages(
@@ -220,8 +220,23 @@ def _without_profile_of_other_kind(metadata: Metadata, channels: int) -> Metadat
     return metadata if fits else replace(metadata, icc=None)
 
 
-def _replace(path: Path, data: bytes) -> None:
-    """Put the bytes in the file's place, or leave what was there."""
+def loses(path: str | os.PathLike[str], pages: Sequence[Picture]) -> bool:
+    """Whether pictures lose something by being written anew to a file of that name, in the format that they came in.
+
+    >>> photo = Picture(np.zeros((8, 8), np.uint8), Metadata(format="JPEG", lossless=False))
+    >>> loses("same.jpg", [photo]), loses("same.png", [photo])
+    (True, False)
+    """
+    came = pages[0].metadata
+    return not came.lossless and SUFFIXES.get(Path(path).suffix.lower()) == came.format
+
+
+def put(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put the bytes in the file's place, or leave what was there.
+
+    Raises:
+        ImageFileError: the file cannot be written.
+    """
     target = Path(os.path.realpath(path))  # through a link, which stays one
     if target.is_dir():
         raise ImageFileError(f"{path} is a folder: give the name of a file in it.")

@@ -40,7 +40,7 @@ def restored_file(opened: work.Opened, order: Order, models: work.Models, place:
             pages.append(replace(page.picture, pixels=kept))
         done += height * width
         progress(done, total)
-    return Result(opened.name, order, pages, time.perf_counter() - started, notes, made)
+    return Result(opened.path, order, pages, time.perf_counter() - started, notes, made)
 
 
 def sentence_of(name: str, error: BaseException) -> str:

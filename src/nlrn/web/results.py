@@ -2,6 +2,7 @@
 
 import itertools
 import shlex
+import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ _GRAIN = 1 << 20
 class Result:
     """A file as restored."""
 
-    name: str
-    """Of the file that came."""
+    path: Path
+    """The file that came."""
     order: Order
     pages: list[Picture]
     """Their pixels lie on the disk."""
@@ -35,6 +36,11 @@ class Result:
     """Files of pixels that are its own."""
     version: int = field(default_factory=itertools.count(1).__next__)
     """Another for each result."""
+
+    @property
+    def name(self) -> str:
+        """Of the file that came."""
+        return self.path.name
 
     def suffix(self, wanted: str) -> str:
         """The ending that it gets.
@@ -66,6 +72,8 @@ class Result:
         """
         path = folder / self.file_name(wanted)
         lossy = SUFFIXES[path.suffix.lower()] in LOSSY
+        if not self.made and quality is None and images.loses(path, self.pages):
+            return Path(shutil.copyfile(self.path, path))  # nothing was changed
         try:
             images.write_pages(path, self.pages, quality=quality if lossy else None)
         except ImageFileError as error:

@@ -67,8 +67,13 @@ class Page:
 class Opened:
     """A file that the page works on."""
 
-    name: str
+    path: Path
     pages: list[Page]
+
+    @property
+    def name(self) -> str:
+        """Of the file that came."""
+        return self.path.name
 
     @property
     def pixels(self) -> int:
@@ -150,7 +155,7 @@ def open_picture(path: Path, place: Path) -> Opened:
         overview, reduction = shown(kept, span=scene.range)
         overview = keep(overview, place / f"overview-{len(pages)}.npy")
         pages.append(Page(replace(picture, pixels=kept), scene.range, sigma, choice, overview, reduction))
-    return Opened(path.name, pages)
+    return Opened(path, pages)
 
 
 def deep(pixels: np.ndarray) -> np.ndarray:
