@@ -81,6 +81,17 @@ def test_what_is_known_of_the_same_weights_is_not_measured_again(
     assert [r for r in whole if r["task"] == "denoise"] == half
     assert {r["data"] for r in whole} == {"Set12", "CBSD68", "Set5"}
 
+    # some are measured, the others stay as they were
+    file.write_text(json.dumps({"reports": [r for r in whole if r["model"] not in ("sr", "sr-lite")]}))
+    assert main([*command, "--resume", "--only", "sr-lite"]) == 0
+    some = json.loads(file.read_text())
+    assert some["reports"][:-1] == [r for r in whole if r["model"] not in ("sr", "sr-lite")]
+    assert some["reports"][-1]["model"] == "sr-lite"
+    assert "sr-lite" in some["seconds_512x512"]
+    assert "denoise-gray" not in some["seconds_512x512"]
+    assert main([*command, "--only", "sr-light"]) == 2
+    assert "sr-light: no such model: did you mean sr-lite" in capsys.readouterr().err
+
     # other weights of the same name, or another precision, are something else
     for change in ({"weights": "0"}, {"precision": "bfloat16"}):
         old = [tables.from_json(r | change) for r in half if r["data"] == "Set12"]

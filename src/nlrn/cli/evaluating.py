@@ -21,6 +21,12 @@ def add(commands: "Commands") -> None:
         action="store_true",
         help="with --all: go on where the --json file ends, and keep what it says of the same weights and precision",
     )
+    evaluate.add_argument(
+        "--only",
+        nargs="+",
+        metavar="MODEL",
+        help="with --all: measure these, and leave of the others what --resume finds; some take hours",
+    )
     evaluate.add_argument("--markdown", type=path, metavar="FILE", help="with --all: write the tables there")
     evaluate.set_defaults(command=_evaluate_all, misused=evaluate.error)
     tasks = evaluate.add_subparsers(metavar="TASK")
@@ -63,6 +69,7 @@ def _evaluate_all(options: argparse.Namespace) -> int:
 
     tables = evaluate_all(
         options.data,
+        only=options.only,
         ensemble=options.ensemble,
         stride=options.patches,
         device=options.device,
@@ -90,8 +97,8 @@ def _evaluate(options: argparse.Namespace) -> int:
 
     if options.data is None:
         options.misused("say where the test images are, with --data")
-    if options.all or options.resume or options.markdown:
-        options.misused("--all, --resume and --markdown are for all models together, without a task")
+    if options.all or options.resume or options.only or options.markdown:
+        options.misused("--all, --only, --resume and --markdown are for all models together, without a task")
     name = options.model or TASKS[options.task].defaults[1]
     network = ready(name, options.task, options.device)
     report = evaluate(

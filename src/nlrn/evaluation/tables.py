@@ -57,7 +57,7 @@ def evaluate_all(
 
     Args:
         data: a folder with test sets in folders of their usual names (Set12, CBSD68, Set5 ...).
-        only: names of models; None for all that ship.
+        only: names of models that are measured and timed; None for all that ship.
         ensemble: score the x8 self-ensemble too.
         stride: score the released patch protocol too, patches that far apart; not of networks that enlarge.
         device, precision: as for :func:`nlrn.denoise`.
@@ -72,7 +72,10 @@ def evaluate_all(
     known = {(r.model, r.data, r.weights, r.precision): r for r in earlier}
     reports: list[Report] = []
     speeds: list[Speed] = []
-    for name in only or cards.list_models():
+    for name in only or ():
+        cards.task_of(name)  # no such model is said before the work
+    for name in cards.list_models():
+        wanted = not only or name in only
         network = ready(name, cards.task_of(name), device)
         half = choose_precision(precision, network.tail.weight.device)
         ways: list[tuple[str, dict[str, Any]]] = [(name, {})]
@@ -85,13 +88,15 @@ def evaluate_all(
         for folder in _sets(data, network) if name not in BY_PLANES else ():
             for called, how in ways:
                 key = (called, set_name(folder.name), weights, name_of(half))
-                if key not in known:
+                if key not in known and wanted:
                     known[key] = evaluate(
                         network, folder, levels, name=called, precision=half, console=console, **how
                     )
                     keep(list(known.values()))
-                reports.append(known[key])
-        speeds.append(_speed(name, network, half))
+                if key in known:
+                    reports.append(known[key])
+        if wanted:
+            speeds.append(_speed(name, network, half))
     if not reports:
         raise EvaluationError(f"{data}: none of the standard test sets (Set12, CBSD68, Set5 ...) is in this folder")
     return Tables(reports, speeds + _rivals())
