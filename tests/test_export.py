@@ -54,7 +54,7 @@ def test_every_similarity(network, similarity: str, propagate: bool) -> None:
         {"window": 3, "every": 2},
         {"window": 45, "steps": 2},
         {"every": 0},
-        {"share": False, "channels": 3},
+        {"groups": 2, "channels": 3},
         {"task": "sr", "noise_map": False, "unshuffle": 2},
         {"channels": 3, "unshuffle": 3},
     ],

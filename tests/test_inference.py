@@ -24,7 +24,7 @@ CHANGES = [
     {"every": 0},
     {"every": 2},
     {"propagate": False},
-    {"share": False},
+    {"groups": 2},
     {"noise_map": False, "task": "sr", "unshuffle": 2},
     {"noise_map": False, "task": "sr", "post_upsampling": True},
     {"channels": 3, "unshuffle": 3},

@@ -1,6 +1,7 @@
 """The network is the paper's, every switch of it does something, and the non-local block helps another network."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -53,18 +54,20 @@ def slow_nlrn(network: NLRN, x: Tensor, sigma: float) -> Tensor:
     y = conv(norm(torch.cat([x, torch.full_like(x, sigma)], 1), "head_norm"), "head")
     state, logits = y, torch.zeros(1, height * width, height * width, dtype=torch.float64)
     for t in range(network.config.steps):
+        body = f"bodies.{t * len(network.bodies) // network.config.steps}"
         features = norm(state, f"norms.{t}.block").relu()
-        theta, phi, g = (conv(features, f"bodies.0.non_local.{n}").flatten(2) for n in ("theta", "phi", "g"))
+        theta, phi, g = (conv(features, f"{body}.non_local.{n}").flatten(2) for n in ("theta", "phi", "g"))
         logits = logits + theta.transpose(1, 2) @ phi
         weights = logits.masked_fill(~near, -torch.inf).softmax(-1)
         features = features + (g @ weights.transpose(1, 2)).reshape(features.shape)
-        features = conv(norm(features, f"norms.{t}.conv1"), "bodies.0.conv1")
-        state = conv(norm(features, f"norms.{t}.conv2").relu(), "bodies.0.conv2") + y
+        features = conv(norm(features, f"norms.{t}.conv1"), f"{body}.conv1")
+        state = conv(norm(features, f"norms.{t}.conv2").relu(), f"{body}.conv2") + y
     return x + conv(norm(state, "tail_norm").relu(), "tail")
 
 
-def test_it_computes_what_the_paper_says(network) -> None:
-    made = network().double()
+@pytest.mark.parametrize("groups", [1, 2])
+def test_it_computes_what_the_paper_says(network, groups: int) -> None:
+    made = network(groups=groups).double()
     for norm in made.modules():
         if isinstance(norm, nn.BatchNorm2d):
             norm.running_mean.normal_(0, 0.3)
@@ -81,7 +84,7 @@ def test_it_computes_what_the_paper_says(network) -> None:
         {"propagate": False},
         {"every": 2},
         {"every": 0},
-        {"share": False},
+        {"groups": 2},
         *({"similarity": s} for s in SIMILARITIES[1:]),
     ],
     ids=str,
@@ -95,11 +98,31 @@ def test_every_switch_changes_the_result_and_trains(network, change) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in changed.parameters())
 
 
-def test_unshared_weights_are_one_set_for_each_step() -> None:
-    shared, unshared = (NLRN(Config(steps=3, filters=8, embedding=4, share=s)) for s in (True, False))
-    assert len(unshared.bodies) == 3
+@pytest.mark.parametrize("groups", [2, 3, 5])
+def test_each_group_of_steps_has_a_set_of_convolutions_of_its_own(groups: int) -> None:
+    shared, apart = (NLRN(Config(steps=5, filters=8, embedding=4, groups=n)) for n in (1, groups))
     body = convolution_parameters(shared.bodies[0])
-    assert convolution_parameters(unshared) == convolution_parameters(shared) + 2 * body
+    assert convolution_parameters(apart) == convolution_parameters(shared) + (groups - 1) * body
+    steps = [apart.config.group(t) for t in range(5)]
+    assert steps == sorted(steps)
+    assert set(steps) == set(range(groups))
+    # a set has a part in the result from the first of its steps on, and not before
+    x, last = torch.rand(1, 1, 12, 12), steps.index(groups - 1)
+    torch.nn.init.normal_(apart.tail.weight)
+    before = [apart(x, steps=n) for n in (last, last + 1)]
+    torch.nn.init.zeros_(apart.bodies[-1].conv2.weight)
+    after = [apart(x, steps=n) for n in (last, last + 1)]
+    assert torch.equal(before[0], after[0])
+    assert not torch.allclose(before[1], after[1], atol=1e-3)
+
+
+def test_the_groups_of_the_first_release_were_one_or_all() -> None:
+    config = Config(steps=6)
+    code = config.to_tensor()
+    place = code.tolist().index(1, list(get_type_hints(Config)).index("groups"))
+    assert Config.from_tensor(code) == config
+    code[place] = 0
+    assert Config.from_tensor(code) == replace(config, groups=6)
 
 
 def test_colour_and_batches_of_sigmas(network) -> None:

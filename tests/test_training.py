@@ -138,6 +138,24 @@ def test_more_steps_start_from_fewer(photos: Path, tmp_path: Path) -> None:
     assert torch.allclose(more["norms.2.conv1.weight"], few["norms.1.conv1.weight"], atol=1e-6)
 
 
+@pytest.mark.parametrize("groups", [2, 3])
+def test_more_groups_start_from_fewer(groups: int) -> None:
+    torch.manual_seed(0)
+    one = NLRN(TINY).eval()
+    for parameter in one.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    several = NLRN(replace(TINY, groups=groups)).eval()
+    take_weights(several, one)
+    picture = torch.rand(1, 1, 12, 10)
+    with torch.inference_mode():
+        assert torch.equal(several(picture, 0.1), one(picture, 0.1))
+
+
+def test_steps_join_no_network_of_several_groups(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="steps_from is for a network of one group"):
+        train(replace(TINY, groups=2), tiny(photos, tmp_path / "out"))
+
+
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_wider_network_starts_from_a_narrow_one(times: int) -> None:
     torch.manual_seed(0)

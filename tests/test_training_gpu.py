@@ -38,6 +38,7 @@ def trained(config):
         (Config(noise_map=True, steps=2, filters=32, embedding=16, window=5, channels=3), (1, 3, 9, 10), None),
         (Config(task="sr", steps=2, filters=16, embedding=16, window=7, post_upsampling=True), (1, 1, 9, 10), 3),
         (Config(steps=2, filters=16, embedding=16, every=0), (1, 1, 8, 9), None),
+        (Config(steps=3, filters=16, embedding=16, window=5, groups=2), (1, 1, 8, 9), None),
     ],
 )
 def test_it_is_the_function_of_the_network(config, size, scale):
@@ -65,7 +66,7 @@ def test_it_is_the_function_of_the_network(config, size, scale):
     ("fits", "settings"),
     [
         (True, {}),
-        (False, {"share": False}),
+        (True, {"groups": 2}),
         (False, {"propagate": False}),
         (False, {"similarity": "dot"}),
         (False, {"filters": 48}),

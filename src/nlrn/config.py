@@ -76,7 +76,15 @@ SIMILARITIES = (
 SCALES = (2, 3, 4)
 """The factors by which a network of super-resolution enlarges."""
 _CODES: dict[str, tuple[Any, ...]] = {"task": tuple(TASKS), "similarity": SIMILARITIES}
-_MOST = {"steps": 256, "filters": 4096, "embedding": 4096, "window": 1023, "every": 256, "unshuffle": 16}
+_MOST = {
+    "steps": 256,
+    "filters": 4096,
+    "embedding": 4096,
+    "window": 1023,
+    "every": 256,
+    "unshuffle": 16,
+    "groups": 256,
+}
 """Beyond these nobody trains a network, and a damaged file would cost all the memory there is."""
 _FIRST_FIELDS = 11
 """Settings of a network in the first release."""
@@ -110,8 +118,9 @@ class Config:
     """Whether a step's logits are added to the next step's (paper, section 3.3)."""
     similarity: str = "embedded-gaussian"
     """How alike two features are; one of SIMILARITIES."""
-    share: bool = True
-    """Whether all steps share one set of convolutions."""
+    groups: int = 1
+    """Groups of steps in a row, each of which shares a set of convolutions. The paper's is one group of all steps; as
+    many groups as steps leave each step its own."""
     every: int = 1
     """The non-local block stands in every so-many-th step, from the first on; 0 leaves it out."""
     noise_map: bool = False
@@ -140,6 +149,8 @@ class Config:
             raise ValueError(f"similarity must be one of {SIMILARITIES}, not {self.similarity!r}")
         if min(self.steps, self.filters, self.embedding, self.unshuffle) < 1 or self.every < 0:
             raise ValueError("steps, filters, embedding and unshuffle must be at least 1, and every at least 0")
+        if not 1 <= self.groups <= self.steps:
+            raise ValueError(f"groups must be from 1 to the {self.steps} steps, not {self.groups}")
         if self.window < 1 or self.window % 2 == 0:
             raise ValueError(f"window must be odd and positive, not {self.window}")
         for name, most in _MOST.items():
@@ -150,6 +161,10 @@ class Config:
     def blocks(self) -> range:
         """The steps that hold a non-local block, counted from 0."""
         return range(0, self.steps, self.every) if self.every else range(0)
+
+    def group(self, step: int) -> int:
+        """The group to which a step belongs, both counted from 0."""
+        return step * self.groups // self.steps
 
     @property
     def enlarges(self) -> bool:
@@ -192,4 +207,5 @@ class Config:
             if choices is not None and not 0 <= value < len(choices):
                 raise ValueError(f"the tensor 'config_code' has a {name} that this nlrn does not know ({value})")
             fields[name] = value if choices is None else choices[value]
+        fields["groups"] = fields["groups"] or fields["steps"]  # 0.1 said here whether all steps share one set
         return cls(**fields)

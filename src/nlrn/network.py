@@ -4,7 +4,8 @@ NeurIPS 2018), from top to bottom.
     x ── BN ── conv ── y ──┬─> step 1 ─> step 2 ─> ... ─> step T ─> BN, ReLU, conv ── + x ──> restored
                            └──── y is added in every step; so is the correlation of the step before
 
-All steps share one set of convolutions; each step has batch norms of its own.
+All steps share one set of convolutions, or each group of steps in a row one of its own (``Config.groups``); each step
+has batch norms of its own.
 """
 
 from collections.abc import Iterator
@@ -143,7 +144,7 @@ class NLRN(nn.Module):
         inputs = image + config.noise_map
         self.head_norm = nn.BatchNorm2d(inputs)
         self.head = nn.Conv2d(inputs, config.filters, 3, padding=1)
-        self.bodies = nn.ModuleList(Body(config) for _ in range(1 if config.share else config.steps))
+        self.bodies = nn.ModuleList(Body(config) for _ in range(config.groups))
         self.norms = nn.ModuleList(Norms(config.filters) for _ in range(config.steps))
         self.tail_norm = nn.BatchNorm2d(config.filters)
         # one set of scale^2 channels for each scale, of which a pass computes its own
@@ -214,7 +215,7 @@ class NLRN(nn.Module):
 
     def _step(self, t: int, state: State, y: Tensor, propagate: bool) -> State:
         norms = cast(Norms, self.norms[t])
-        body = cast(Body, self.bodies[t % len(self.bodies)])
+        body = cast(Body, self.bodies[self.config.group(t)])
         features, carried = F.relu(norms.block(state.features), inplace=True), state.carried
         if t in self.config.blocks:
             features, carried = body.non_local.propagate(features, carried if propagate else None)

@@ -77,7 +77,7 @@ class _Network:
         y = state = self.conv("head", self.norm("head_norm", x))
         carried: _Carried | None = None
         for t in range(self.config.steps):
-            norms, body = f"norms.{t}", f"bodies.{0 if self.config.share else t}"
+            norms, body = f"norms.{t}", f"bodies.{self.config.group(t)}"
             features = g("Relu", self.norm(f"{norms}.block", state))
             if self.config.every and t % self.config.every == 0:
                 features, carried = self.non_local(

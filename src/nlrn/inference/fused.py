@@ -75,7 +75,7 @@ class FusedNLRN:
             self.tail, self.tail_bias = self._convolution(network.tail)
             after = [norm.block for norm in norms[1:]] + [network.tail_norm]
             self.steps = [
-                self._fold(t, cast(Body, network.bodies[t % len(network.bodies)]), norms[t], after[t])
+                self._fold(t, cast(Body, network.bodies[self.config.group(t)]), norms[t], after[t])
                 for t in range(self.config.steps)
             ]
 

@@ -57,7 +57,7 @@ def variants() -> list[Variant]:
         ),
         *(Variant("steps", f"T = {steps}", replace(BASE, steps=steps)) for steps in (6, 1, 3, 12)),
         Variant("the steps' weights are", "shared", BASE),
-        Variant("the steps' weights are", "each step's own", replace(BASE, share=False)),
+        Variant("the steps' weights are", "each step's own", replace(BASE, groups=BASE.steps)),
         *(Variant("similarity", name, replace(BASE, similarity=name)) for name in SIMILARITIES),
         Variant("the recurrent network", "has a non-local block", BASE),
         Variant("the recurrent network", f"is plain, of {plain.filters} filters", plain),

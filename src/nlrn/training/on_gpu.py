@@ -8,7 +8,7 @@ is one pass together with the sum before it and the ReLU behind it. Queries, key
 # mypy: disable-error-code="no-untyped-call"
 
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +34,7 @@ def _programs() -> Any:
 def fits(network: NLRN, device: torch.device) -> bool:
     """Whether :func:`forward` can take the place of the network's own, as long as its norms keep still."""
     config = network.config
-    usual = config.share and config.propagate and config.similarity == "embedded-gaussian"
+    usual = config.propagate and config.similarity == "embedded-gaussian"
     sizes = all(n & (n - 1) == 0 and 16 <= n <= 256 for n in (config.filters, config.embedding))
     return usual and sizes and form_for(torch.bfloat16, device) == GPU
 
@@ -54,37 +54,52 @@ def forward(
         x, sigma, scale: as for the network.
         dtype: of the features.
     """
-    body, config = cast(Body, network.bodies[0]), network.config
+    config = network.config
     scales, shifts = _folded(network)
-    kernels = [conv.weight.to(dtype) for conv in (body.conv1, body.conv2)]
-    window, embedding = config.window, config.embedding
-    if config.blocks:
-        parts = (body.non_local.theta, body.non_local.phi, body.non_local.g)
-        matrix = torch.cat([part.weight.flatten(1) for part in parts]).to(dtype)
-        bias = torch.cat([cast(Tensor, part.bias) for part in parts]).to(dtype)
+    bodies = [_Kernels.of(cast(Body, body), dtype) for body in network.bodies]
     first = network.head(network.head_norm(network.seen(x, sigma)))
     y = first.permute(0, 2, 3, 1).to(dtype).contiguous()
 
     made, logits = y, None
     for t in range(config.steps):
+        body = bodies[config.group(t)]
         features = _scaled(made, y if t else None, scales[3 * t], shifts[3 * t], relu=True)
         attended = None
         if t in config.blocks:
-            projected = F.linear(features, matrix, bias)
-            attended, logits = _Attend.apply(logits, projected, embedding, window)
+            projected = F.linear(features, cast(Tensor, body.projections), body.bias)
+            attended, logits = _Attend.apply(logits, projected, config.embedding, config.window)
         features = _scaled(features, attended, scales[3 * t + 1], shifts[3 * t + 1], relu=False)
-        features = _convolved(features, kernels[0])
+        features = _convolved(features, body.first)
         features = _scaled(features, None, scales[3 * t + 2], shifts[3 * t + 2], relu=True)
-        made = _convolved(features, kernels[1])
+        made = _convolved(features, body.second)
     features = _scaled(made, y, scales[-1], shifts[-1], relu=True).permute(0, 3, 1, 2)
     some = network.made(scale)
     residual = F.conv2d(features, network.tail.weight[some], cast(Tensor, network.tail.bias)[some], padding=1)
     return network.finished(residual, x, scale)
 
 
+class _Kernels(NamedTuple):
+    """The kernels of a group of steps."""
+
+    first: Tensor
+    second: Tensor
+    projections: Tensor | None
+    """Those of theta, phi and g as one matrix."""
+    bias: Tensor | None
+    """Of the projections."""
+
+    @classmethod
+    def of(cls, body: Body, dtype: torch.dtype) -> "_Kernels":
+        first, second = (conv.weight.to(dtype) for conv in (body.conv1, body.conv2))
+        if not hasattr(body, "non_local"):
+            return cls(first, second, None, None)
+        parts = (body.non_local.theta, body.non_local.phi, body.non_local.g)
+        matrix = torch.cat([part.weight.flatten(1) for part in parts]).to(dtype)
+        return cls(first, second, matrix, torch.cat([cast(Tensor, part.bias) for part in parts]).to(dtype))
+
+
 def _folded(network: NLRN) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """A scale and a shift for each norm, in turn, the bias of the convolution before it in the shift."""
-    body = cast(Body, network.bodies[0])
     steps = cast(list[Norms], list(network.norms))
     norms = [norm for step in steps for norm in (step.block, step.conv1, step.conv2)] + [network.tail_norm]
     weight, bias, mean, variance = (
@@ -92,11 +107,12 @@ def _folded(network: NLRN) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         for name in ("weight", "bias", "running_mean", "running_var")
     )
     scale = weight * (variance + network.tail_norm.eps).rsqrt()
-    first, second = cast(Tensor, body.conv1.bias), cast(Tensor, body.conv2.bias)
-    nothing = torch.zeros_like(first)
-    # the first of all norms sees the output of the head, which has its bias in it
-    before = torch.stack([nothing, nothing, first, *[second, nothing, first] * (len(network.norms) - 1), second])
-    return scale.unbind(), (bias + (before - mean) * scale).unbind()
+    nothing = torch.zeros_like(scale[0])
+    before = [nothing]  # the first of all norms sees the output of the head, which has its bias in it
+    for t in range(network.config.steps):
+        body = cast(Body, network.bodies[network.config.group(t)])
+        before += [nothing, cast(Tensor, body.conv1.bias), cast(Tensor, body.conv2.bias)]
+    return scale.unbind(), (bias + (torch.stack(before) - mean) * scale).unbind()
 
 
 def _convolved(features: Tensor, kernel: Tensor) -> Tensor:

@@ -103,10 +103,18 @@ class Settings:
 
 
 class Schedule:
-    """The learning rate, steps and patches of each iteration."""
+    """The learning rate, steps and patches of each iteration.
+
+    Raises:
+        ValueError: steps would join a network of several groups.
+    """
 
     def __init__(self, settings: Settings, config: Config) -> None:
         self.s, self.full_steps = settings, config.steps
+        if settings.steps_from and config.groups > 1:
+            raise ValueError(
+                "steps_from is for a network of one group: which group a step is in depends on their number"
+            )
 
     def rate(self, i: int, minutes_left: float = math.inf) -> float:
         """The learning rate, relative to its peak."""
