@@ -103,6 +103,9 @@ def test_each_group_of_steps_has_a_set_of_convolutions_of_its_own(groups: int) -
     shared, apart = (NLRN(Config(steps=5, filters=8, embedding=4, groups=n)) for n in (1, groups))
     body = convolution_parameters(shared.bodies[0])
     assert convolution_parameters(apart) == convolution_parameters(shared) + (groups - 1) * body
+    without = convolution_parameters(apart.bodies[0].non_local)
+    few = NLRN(Config(steps=5, filters=8, embedding=4, groups=groups, every=4))  # blocks in the first and the last
+    assert convolution_parameters(few) == convolution_parameters(apart) - (groups - 2) * without
     steps = [apart.config.group(t) for t in range(5)]
     assert steps == sorted(steps)
     assert set(steps) == set(range(groups))

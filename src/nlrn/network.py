@@ -95,11 +95,15 @@ class NonLocalBlock(nn.Module):
 
 
 class Body(nn.Module):
-    """The convolutions of a step: what the steps share."""
+    """The convolutions of a step: what the steps of a group share.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        block: whether one of the steps holds a non-local block.
+    """
+
+    def __init__(self, config: Config, *, block: bool) -> None:
         super().__init__()
-        if config.every:
+        if block:
             self.non_local = NonLocalBlock(config.filters, config.embedding, config.window, config.similarity)
         self.conv1 = nn.Conv2d(config.filters, config.filters, 3, padding=1)
         self.conv2 = nn.Conv2d(config.filters, config.filters, 3, padding=1)
@@ -144,7 +148,8 @@ class NLRN(nn.Module):
         inputs = image + config.noise_map
         self.head_norm = nn.BatchNorm2d(inputs)
         self.head = nn.Conv2d(inputs, config.filters, 3, padding=1)
-        self.bodies = nn.ModuleList(Body(config) for _ in range(config.groups))
+        with_block = {config.group(t) for t in config.blocks}
+        self.bodies = nn.ModuleList(Body(config, block=group in with_block) for group in range(config.groups))
         self.norms = nn.ModuleList(Norms(config.filters) for _ in range(config.steps))
         self.tail_norm = nn.BatchNorm2d(config.filters)
         # one set of scale^2 channels for each scale, of which a pass computes its own
