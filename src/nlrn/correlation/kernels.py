@@ -40,7 +40,7 @@ class Kernel:
 KERNELS = {
     # it multiplies so fast that a map is dear: by concatenation the fourth step takes 0.8 us per pixel, by a map 1.5
     "amxbf16": Kernel(
-        torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=4
+        torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=5
     ),
     # with a matrix unit: 7.2 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.0
     "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), ("avx512_bf16",), slow_beside="amx_bf16"),

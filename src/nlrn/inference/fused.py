@@ -31,8 +31,6 @@ for _name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
 CORRELATION = "nlrn: correlation"
 """How PyTorch's profiler names the time in the non-local blocks."""
 _PAD = [1, 1]
-_MANY = 6
-"""From so many non-local blocks on a map of logits is quicker, also where it makes tiles smaller."""
 
 
 class _Step(NamedTuple):
@@ -166,7 +164,12 @@ class FusedNLRN:
             return carried
         softmax = not block.similarity.endswith("dot")
         kind = (values.shape, self.dtype, block.window)
-        if carried is None and _adds_up(self.config) and softmax and map_bytes(*kind, self.device):
+        if (
+            carried is None
+            and softmax
+            and _adds_up(self.config, self.dtype, self.device)
+            and map_bytes(*kind, self.device)
+        ):
             carried = LogitsInPlace(*kind, self._take_bytes)
         size = (features.shape[0], *features.shape[2:])
         kept = propagate and carried is None
@@ -222,7 +225,7 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device, sc
     blocks = len(config.blocks)
     depth = blocks if config.propagate else min(blocks, 1)
     embedded, logits = "embedded" in config.similarity, 0
-    if _adds_up(config) and config.similarity.endswith("embedded-gaussian"):
+    if _adds_up(config, dtype, device) and config.similarity.endswith("embedded-gaussian"):
         side = 512  # nearly all pixels of a large image have whole windows
         logits = map_bytes((1, config.filters, side, side), dtype, config.window, device) // side**2
     if embedded:
@@ -244,8 +247,10 @@ def bytes_per_pixel(config: Config, dtype: torch.dtype, device: torch.device, sc
     return (held + 4 * 10 * (config.channels + 1) + enlarged) * 5 // 4  # of what is freed not all can be used again
 
 
-def _adds_up(config: Config) -> bool:
-    return config.propagate and len(config.blocks) >= _MANY
+def _adds_up(config: Config, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a map of logits is quicker, also where it makes tiles smaller."""
+    kernel = KERNELS.get(form_for(dtype, device))
+    return config.propagate and kernel is not None and len(config.blocks) > kernel.concatenated
 
 
 def _can_accumulate(dtype: torch.dtype) -> bool:
