@@ -180,7 +180,7 @@ def test_out_of_memory_halves_the_tiles(network, error: type[Exception], caplog)
     run = Cramped(made, 70 * 80, error)
     with caplog.at_level("INFO", "nlrn"):
         torch.testing.assert_close(
-            tiled(run, made.config, x, 12_000_000), restore(FusedNLRN(made), x, 0.1), atol=1e-5, rtol=0
+            tiled(run, made.config, x, 7_000_000), restore(FusedNLRN(made), x, 0.1), atol=1e-5, rtol=0
         )
     assert "out of memory" in caplog.text
 
