@@ -28,6 +28,19 @@ def test_saved_is_loaded(network, tmp_path: Path) -> None:
     assert card["config"]["every"] == 2
 
 
+def test_a_folder_that_is_called_as_a_model_that_ships_is_reached_by_its_path(
+    network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models.save(network(every=2), Path("sr-lite"))
+    for path in ("./sr-lite", str(tmp_path / "sr-lite"), f"sr-lite/{TENSORS}"):
+        assert models.load(path).config.task == "denoise"
+    assert not caplog.text
+    with caplog.at_level("INFO", "nlrn"):
+        assert models.load("sr-lite").config.task == "sr"
+    assert "sr-lite is the model that ships; what has this name here is ./sr-lite" in caplog.text
+
+
 def test_a_bare_file_describes_itself(network, tmp_path: Path) -> None:
     save_file(network().state_dict(), tmp_path / "weights.safetensors")
     assert models.load(tmp_path / "weights.safetensors").config == network().config

@@ -149,7 +149,10 @@ def _dataset(ray: Any, jobs: Sequence[Job]) -> Any:
 
 def _absolute_model(model: Any) -> Any:
     """A file or folder by its whole name: a worker has another working folder."""
-    return os.path.abspath(model) if model is not None and os.path.exists(model) else model
+    from nlrn.models.cards import list_models
+
+    is_path = model is not None and model not in list_models() and os.path.exists(model)
+    return os.path.abspath(model) if is_path else model
 
 
 def _absolute_job(job: Job) -> Job:

@@ -7,6 +7,7 @@ in the int64 tensor ``config_code``, so a bare ``.safetensors`` file can be load
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,7 @@ from nlrn.files import write_json, write_whole
 from nlrn.models.cards import CARD, SHIPPED, TENSORS, list_models
 from nlrn.network import NLRN
 
+_log = logging.getLogger("nlrn")
 _BEFORE = "sha256_before"
 _MOST_BYTES = 2**31
 
@@ -34,7 +36,7 @@ def load(model: str | Path) -> NLRN:
 
     Args:
         model: the name of a model that ships (see :func:`list_models`), a folder with ``model.safetensors``,
-            or a ``.safetensors`` file.
+            or a ``.safetensors`` file. A folder of the same name as one that ships is ``./name``.
 
     Raises:
         ModelError: there is no such model, it is not a safetensors file of an NLRN, or it does not match its hash.
@@ -70,7 +72,9 @@ def _place(model: str | Path) -> Path:
         raise ModelError(f"a model is a name, a folder or a file, not {given}")
     path = Path(model)
     with suppress(OSError, ValueError):  # a name that no file can have
-        if (SHIPPED / model / TENSORS).is_file():
+        if os.fspath(model) == path.name and (SHIPPED / model / TENSORS).is_file():
+            if path.exists():
+                _log.info("%s is the model that ships; what has this name here is ./%s", model, model)
             return SHIPPED / model / TENSORS
         if path.is_dir():
             path = path / TENSORS
