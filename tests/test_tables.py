@@ -82,13 +82,16 @@ def test_what_is_known_of_the_same_weights_is_not_measured_again(
     assert {r["data"] for r in whole} == {"Set12", "CBSD68", "Set5"}
 
     # some are measured, the others stay as they were
-    file.write_text(json.dumps({"reports": [r for r in whole if r["model"] not in ("sr", "sr-lite")]}))
+    others = [r for r in whole if r["model"] not in ("sr", "sr-lite")]
+    seconds = {"denoise-gray": {"seconds": 7.0, "what": "by hand"}, "sr-lite": {"seconds": 7.0, "what": "by hand"}}
+    file.write_text(json.dumps({"reports": others, "seconds_512x512": seconds}))
     assert main([*command, "--resume", "--only", "sr-lite"]) == 0
     some = json.loads(file.read_text())
-    assert some["reports"][:-1] == [r for r in whole if r["model"] not in ("sr", "sr-lite")]
+    assert some["reports"][:-1] == others
     assert some["reports"][-1]["model"] == "sr-lite"
-    assert "sr-lite" in some["seconds_512x512"]
-    assert "denoise-gray" not in some["seconds_512x512"]
+    assert some["seconds_512x512"]["denoise-gray"] == seconds["denoise-gray"]
+    assert some["seconds_512x512"]["sr-lite"]["seconds"] < 7
+    assert some["seconds_512x512"].keys() == seconds.keys()
     assert main([*command, "--only", "sr-light"]) == 2
     assert "sr-light: no such model: did you mean sr-lite" in capsys.readouterr().err
 
@@ -96,7 +99,9 @@ def test_what_is_known_of_the_same_weights_is_not_measured_again(
     for change in ({"weights": "0"}, {"precision": "bfloat16"}):
         old = [tables.from_json(r | change) for r in half if r["data"] == "Set12"]
         monkeypatch.setattr(tables, "evaluate", evaluate)
-        again = tables.evaluate_all(sets, only=[old[0].model], precision="fp32", earlier=old).reports
+        again = tables.evaluate_all(
+            sets, only=[old[0].model], precision="fp32", earlier=tables.Tables(old, [])
+        ).reports
         assert [r.results[0].psnr for r in again] == [old[0].results[0].psnr]
         assert again[0] not in old
 

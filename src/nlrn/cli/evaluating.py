@@ -55,7 +55,7 @@ def _add_common(parser: argparse.ArgumentParser, data: str) -> None:
 def _evaluate_all(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nlrn.evaluation.tables import Tables, earlier_reports, evaluate_all, to_json, to_markdown
+    from nlrn.evaluation.tables import Tables, earlier_tables, evaluate_all, to_json, to_markdown
     from nlrn.files import write_json, write_whole
 
     if not options.all or options.data is None:
@@ -63,9 +63,11 @@ def _evaluate_all(options: argparse.Namespace) -> int:
     if options.resume and not options.json:
         options.misused("--resume needs the --json FILE of the evaluation it goes on with")
 
+    earlier = earlier_tables(options.json) if options.resume and options.json.exists() else Tables([], [])
+
     def keep(reports: "list[Report]") -> None:
         if options.json:
-            write_json(options.json, to_json(Tables(reports, [])))
+            write_json(options.json, to_json(Tables(reports, earlier.speeds)))
 
     tables = evaluate_all(
         options.data,
@@ -74,7 +76,7 @@ def _evaluate_all(options: argparse.Namespace) -> int:
         stride=options.patches,
         device=options.device,
         precision=options.precision,
-        earlier=earlier_reports(options.json) if options.resume and options.json.exists() else [],
+        earlier=earlier,
         keep=keep,
         console=Console(stderr=True),
     )

@@ -49,7 +49,7 @@ def evaluate_all(
     stride: int | None = None,
     device: str = "auto",
     precision: str = "auto",
-    earlier: Sequence[Report] = (),
+    earlier: Tables | None = None,
     keep: Callable[[list[Report]], None] = lambda reports: None,
     console: Console | None = None,
 ) -> Tables:
@@ -61,7 +61,8 @@ def evaluate_all(
         ensemble: score the x8 self-ensemble too.
         stride: score the released patch protocol too, patches that far apart; not of networks that enlarge.
         device, precision: as for :func:`nlrn.denoise`.
-        earlier: what need not be measured again while weights and precision are the same.
+        earlier: scores that need not be measured again while weights and precision are the same, and the seconds of
+            models that are not measured.
         keep: called after each report with all that there are, earlier ones included.
         console: where to show progress; None for nowhere.
 
@@ -69,7 +70,8 @@ def evaluate_all(
         EvaluationError: there is no standard set, or an image in one cannot be used.
         ModelError: no such model.
     """
-    known = {(r.model, r.data, r.weights, r.precision): r for r in earlier}
+    earlier = earlier or Tables([], [])
+    known = {(r.model, r.data, r.weights, r.precision): r for r in earlier.reports}
     reports: list[Report] = []
     speeds: list[Speed] = []
     for name in only or ():
@@ -95,8 +97,7 @@ def evaluate_all(
                     keep(list(known.values()))
                 if key in known:
                     reports.append(known[key])
-        if wanted:
-            speeds.append(_speed(name, network, half))
+        speeds += [_speed(name, network, half)] if wanted else [s for s in earlier.speeds if s.method == name]
     if not reports:
         raise EvaluationError(f"{data}: none of the standard test sets (Set12, CBSD68, Set5 ...) is in this folder")
     return Tables(reports, speeds + _rivals())
@@ -175,15 +176,17 @@ def _line(method: str, parameters: str, scores: Sequence[Score | None]) -> str:
     return f"| {method} | {parameters} | {' | '.join(cells)} |"
 
 
-def earlier_reports(path: Path) -> list[Report]:
-    """The reports in a file of what :func:`to_json` returned.
+def earlier_tables(path: Path) -> Tables:
+    """The tables in a file of what :func:`to_json` returned.
 
     Raises:
         EvaluationError: there are none in it.
     """
     try:
-        return [from_json(report) for report in json.loads(path.read_text())["reports"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = json.loads(path.read_text())
+        speeds = [Speed(method, **said) for method, said in found.get("seconds_512x512", {}).items()]
+        return Tables([from_json(report) for report in found["reports"]], speeds)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise EvaluationError(f"{path}: not the --json file of an evaluation that can be gone on with") from error
 
 
