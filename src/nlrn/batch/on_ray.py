@@ -15,6 +15,7 @@ from nlrn.batch.places import Folders
 from nlrn.batch.recipe import Recipe, read, save
 from nlrn.errors import needs
 from nlrn.files import remove_parts
+from nlrn.inference.ready import anywhere
 
 _ATTEMPTS = 4
 """How often an image may cost a worker its life. Ray alone would let one that takes all memory go on for ever."""
@@ -35,7 +36,7 @@ def restore_on_ray(recipe: Recipe, jobs: Sequence[Job], workers: int | None) -> 
     with needs("ray"):
         import ray
         import ray.data
-    recipe = replace(recipe, model=_absolute_model(recipe.model))
+    recipe = replace(recipe, model=anywhere(recipe.model))
     absolute = [_absolute_job(job) for job in jobs]
     mine = not ray.is_initialized()
     if mine:
@@ -145,14 +146,6 @@ def _dataset(ray: Any, jobs: Sequence[Job]) -> Any:
     context.enable_progress_bars = False
     rows = [{"number": n, "job": pickle.dumps(job)} for n, job in enumerate(jobs)]
     return ray.data.from_items(rows, override_num_blocks=len(rows))
-
-
-def _absolute_model(model: Any) -> Any:
-    """A file or folder by its whole name: a worker has another working folder."""
-    from nlrn.models.cards import list_models
-
-    is_path = model is not None and model not in list_models() and os.path.exists(model)
-    return os.path.abspath(model) if is_path else model
 
 
 def _absolute_job(job: Job) -> Job:

@@ -1,5 +1,6 @@
 """Networks that are ready to run: the right one for a task, on its device, out of its wrappings."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -26,6 +27,13 @@ def ready(model: Model, task: str, device: "str | torch.device" = "auto") -> NLR
         named = "the network" if isinstance(model, NLRN) else model
         raise ModelError(f"{named} is made for {network.config.task}, not {task}; for that: {', '.join(fitting)}")
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]  # torch's stub
+
+
+def anywhere(model: Model | None) -> Model | None:
+    """A model's file or folder by its whole name, for a process in another working folder; names stay names."""
+    if isinstance(model, NLRN) or model is None or str(model) in cards.list_models() or not os.path.exists(model):
+        return model
+    return os.path.abspath(model)
 
 
 def unwrapped(model: object) -> Model:
