@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from nlrn import models
 from nlrn.config import TASKS
 from nlrn.errors import ModelError
+from nlrn.inference.ready import anywhere
 from nlrn.models import cards
 from nlrn.models.cards import CARD, SHIPPED, TENSORS
 
@@ -36,6 +37,8 @@ def test_a_folder_that_is_called_as_a_model_that_ships_is_reached_by_its_path(
     for path in ("./sr-lite", str(tmp_path / "sr-lite"), f"sr-lite/{TENSORS}"):
         assert models.load(path).config.task == "denoise"
     assert not caplog.text
+    assert anywhere("./sr-lite") == str(tmp_path / "sr-lite")
+    assert anywhere("sr-lite") == "sr-lite"
     with caplog.at_level("INFO", "nlrn"):
         assert models.load("sr-lite").config.task == "sr"
     assert "sr-lite is the model that ships; what has this name here is ./sr-lite" in caplog.text

@@ -138,12 +138,18 @@ def test_more_steps_start_from_fewer(photos: Path, tmp_path: Path) -> None:
     assert torch.allclose(more["norms.2.conv1.weight"], few["norms.1.conv1.weight"], atol=1e-6)
 
 
+def lively(config: Config) -> NLRN:
+    """A network whose weights all do something."""
+    torch.manual_seed(0)
+    made = NLRN(config).eval()
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return made
+
+
 @pytest.mark.parametrize("groups", [2, 3])
 def test_more_groups_start_from_fewer(groups: int) -> None:
-    torch.manual_seed(0)
-    one = NLRN(TINY).eval()
-    for parameter in one.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
+    one = lively(TINY)
     several = NLRN(replace(TINY, groups=groups)).eval()
     take_weights(several, one)
     picture = torch.rand(1, 1, 12, 10)
@@ -158,10 +164,7 @@ def test_steps_join_no_network_of_several_groups(photos: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("times", [2, 3])
 def test_a_wider_network_starts_from_a_narrow_one(times: int) -> None:
-    torch.manual_seed(0)
-    narrow = NLRN(TINY).eval()
-    for parameter in narrow.parameters():
-        torch.nn.init.normal_(parameter, std=0.2)
+    narrow = lively(TINY)
     wide = NLRN(replace(TINY, filters=8 * times, embedding=4 * times)).eval()
     take_weights(wide, narrow)
     picture = torch.rand(1, 1, 12, 10)

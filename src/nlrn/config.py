@@ -76,15 +76,7 @@ SIMILARITIES = (
 SCALES = (2, 3, 4)
 """The factors by which a network of super-resolution enlarges."""
 _CODES: dict[str, tuple[Any, ...]] = {"task": tuple(TASKS), "similarity": SIMILARITIES}
-_MOST = {
-    "steps": 256,
-    "filters": 4096,
-    "embedding": 4096,
-    "window": 1023,
-    "every": 256,
-    "unshuffle": 16,
-    "groups": 256,
-}
+_MOST = {"steps": 256, "filters": 4096, "embedding": 4096, "window": 1023, "every": 256, "unshuffle": 16}
 """Beyond these nobody trains a network, and a damaged file would cost all the memory there is."""
 _FIRST_FIELDS = 11
 """Settings of a network in the first release."""

@@ -114,6 +114,7 @@ class PreparedRecipe:
     def __call__(self, pages: "Sequence[Picture]", progress: "Progress") -> Restored:
         """Every page of a file restored."""
         from nlrn.images import Picture
+        from nlrn.pixels.arrays import are_same
 
         started, restored, levels, model = time.perf_counter(), [], [], ""
 
@@ -127,7 +128,7 @@ class PreparedRecipe:
                 levels.append(found.level)
                 model = found.model
         level, seconds = sum(levels) / max(1, len(levels)), time.perf_counter() - started
-        untouched = all(_are_same(page.pixels, made.pixels) for page, made in zip(pages, restored, strict=True))
+        untouched = all(are_same(page.pixels, made.pixels) for page, made in zip(pages, restored, strict=True))
         return Restored(restored, level, model, seconds, untouched)
 
     def _restored(self, page: "Picture", progress: "Progress") -> "np.ndarray":
@@ -153,12 +154,6 @@ def denoise(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Pro
 def upscale(restorer: "Restorer", recipe: Recipe, scene: "Scene", progress: "Progress") -> "np.ndarray":
     """[H, W, C] enlarged as a recipe says."""
     return restorer.upscale(scene, recipe.size, progress, sharpen_alpha=recipe.sharpen_alpha)
-
-
-def _are_same(some: "np.ndarray", others: "np.ndarray") -> bool:
-    import numpy as np
-
-    return np.array_equal(some, others, equal_nan=some.dtype.kind == "f")
 
 
 def read(recipe: Recipe, job: "Job") -> "list[Picture]":
@@ -192,9 +187,10 @@ def save(recipe: Recipe, job: "Job", made: Restored, folders: "Folders") -> None
     from nlrn.batch import originals, streams
 
     name = streams.name_of(job, made.pages)
-    data = job.source.read_bytes() if _stays(recipe, job, made, name) else None
-    if data is None:
-        how = {name: getattr(recipe, name) for name in ("strip_metadata", "keep_dpi", "quality")}
+    if _stays(recipe, job, made, name):
+        data = job.source.read_bytes()
+    else:
+        how = {field: getattr(recipe, field) for field in ("strip_metadata", "keep_dpi", "quality")}
         data = images.encode_pages(name, made.pages, **how)
     if streams.is_stream(job.target):
         streams.write(job.target, data)

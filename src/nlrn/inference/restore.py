@@ -14,6 +14,7 @@ from nlrn.inference.options import Model, Options
 from nlrn.inference.restorer import Restorer
 from nlrn.inference.size import Size
 from nlrn.inference.tiles import Progress
+from nlrn.pixels.arrays import are_same
 from nlrn.pixels.conversions import Kind, for_any
 from nlrn.pixels.levels import Sigma, left_noisy
 from nlrn.pixels.range import DataRange
@@ -121,7 +122,7 @@ def denoise(
     def restored(pixels: np.ndarray, masked: np.ndarray | None) -> np.ndarray:
         scene = Scene(pixels, data_range, masked, _steps_of(image))
         result = restorer.denoise(scene, sigma, progress, strength=strength)
-        if sigma is None and strength and np.array_equal(result, pixels, equal_nan=pixels.dtype.kind == "f"):
+        if sigma is None and strength and are_same(result, pixels):
             why = left_noisy(scene)
             if why is not None:
                 left.add(f"the picture is left as it is: {why}")

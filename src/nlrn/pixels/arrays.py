@@ -39,3 +39,8 @@ def full_scale(dtype: np.dtype[Any]) -> float:
             "or data_range=(BLACK, WHITE)"
         )
     raise ValueError(f"images must be uint8, uint16, floating point or other integers with data_range, not {dtype}")
+
+
+def are_same(some: np.ndarray, others: np.ndarray) -> bool:
+    """Whether two arrays hold the same numbers; NaN is as NaN."""
+    return np.array_equal(some, others, equal_nan=some.dtype.kind == "f")
