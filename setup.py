@@ -1,4 +1,5 @@
-"""Builds the kernels of the correlation, one library for each instruction set; the program chooses when it runs.
+"""Builds the kernels of the correlation, one library for each instruction set, of which the program chooses when it
+runs, and the passes over memory that training takes.
 
 They are plain C++ behind a few C functions, without Python or PyTorch in them. Where one does not compile (no
 compiler, another processor, a compiler without vectors of its own kind such as Microsoft's) the package does without.
@@ -17,19 +18,24 @@ OPTIONS = {
     "portable": [],
 }
 
+
+def library(name, source, options):
+    return Extension(
+        name,
+        [f"native/{source}.cpp"],
+        depends=sorted(map(str, Path("native").glob("*.h"))),
+        extra_compile_args=["-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden", *options],
+        extra_link_args=["-fopenmp"],
+        language="c++",
+        optional=True,
+        py_limited_api=True,
+    )
+
+
 setup(
     ext_modules=[
-        Extension(
-            f"nlrn.correlation._{name}",
-            [f"native/{name}.cpp"],
-            depends=sorted(map(str, Path("native").glob("*.h"))),
-            extra_compile_args=["-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden", *options],
-            extra_link_args=["-fopenmp"],
-            language="c++",
-            optional=True,
-            py_limited_api=True,
-        )
-        for name, options in OPTIONS.items()
+        *(library(f"nlrn.correlation._{name}", name, options) for name, options in OPTIONS.items()),
+        library("nlrn.training._passes", "passes", ["-Wno-psabi"]),
     ],
     # one wheel for all versions of Python: the libraries are not compiled against any
     options={"bdist_wheel": {"py_limited_api": "cp310"}},

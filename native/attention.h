@@ -22,7 +22,7 @@ Shape shape_with_map(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int6
 
 int forward(const Shape& s, const Split& parts, const Layout* layout, const float* q, int64_t ldq, const float* k,
             int64_t ldk, const float* v, int64_t ldv, float* out, float* lse, const void* before, void* after,
-            bool half, int threads) {
+            int threads) {
     const int64_t bands = s.bands().parts, pixels = s.H * s.W, ldo = s.M / CELL;
     ldq /= CELL, ldk /= CELL, ldv /= CELL;
     return !in_parallel<Forward>(s, s.B * bands, threads, [&](Forward& forward, int64_t i) {
@@ -35,14 +35,14 @@ int forward(const Shape& s, const Split& parts, const Layout* layout, const floa
         for (int64_t part = 0; part < parts.parts; part++) {
             const int64_t first = layout ? b * layout->count + layout->of(part, band) : 0;
             forward.run(Band(s, band), parts[part], parts[part + 1], images,
-                        Logs(const_cast<void*>(before), half, first), Logs(after, half, first));
+                        Logs(const_cast<void*>(before), first), Logs(after, first));
         }
     });
 }
 
 int backward(const Shape& s, const Layout* layout, const float* q, int64_t ldq, const float* k, int64_t ldk,
              const float* v, int64_t ldv, const float* out, const float* lse, const float* dout, float* dq, float* dk,
-             float* dv, const float* map, const float* later, float* earlier, int threads) {
+             float* dv, const void* map, const void* later, void* earlier, int threads) {
     const int64_t B = s.B, D = s.D, M = s.M, W = s.W;
     const int64_t pixels = s.H * W, bands = s.bands().parts, ldo = M / CELL, lddq = D / CELL;
     ldq /= CELL, ldk /= CELL, ldv /= CELL;
@@ -73,8 +73,8 @@ int backward(const Shape& s, const Layout* layout, const float* q, int64_t ldq, 
         for (int64_t n = 0; n < bands; n++) {
             const int64_t first = layout ? b * layout->count + layout->of(part, n) : 0;
             backward.run(Band(s, n), parts[part], parts[part + 1], images,
-                         {Logs(const_cast<float*>(map), false, first), Logs(const_cast<float*>(later), false, first),
-                          Logs(earlier, false, first)});
+                         {Logs(const_cast<void*>(map), first), Logs(const_cast<void*>(later), first, true),
+                          Logs(earlier, first, true)});
         }
     };
     // all parts, or the even ones and then the odd ones
@@ -103,7 +103,7 @@ EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, i
                                   int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
                                   int64_t M, int64_t window, int threads) {
     const Shape s(B, H, W, D, M, window, (D + M) / CELL, M);
-    return forward(s, Split(H, H), nullptr, q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, false, threads);
+    return forward(s, Split(H, H), nullptr, q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, threads);
 }
 
 EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
@@ -116,28 +116,28 @@ EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, 
 }
 
 // The same with a map of logits that is carried from call to call, so that each adds only its own. The map is one for
-// all calls of the same B, H, W, M and window; it means nothing to anyone else.
+// all calls of the same B, H, W, M and window; it means nothing to anyone else. Its numbers are floats, or in a library
+// for PAIRS halves; those of maps of gradients, which may be very small, then bf16.
 
 // Numbers in a map
 EXPORT int64_t nlrn_map_size(int64_t B, int64_t H, int64_t W, int64_t M, int64_t window) {
     return B * Layout(shape_with_map(B, H, W, LANES, M, window)).count;
 }
 
-// `before` may be null (the first call of all) or the same as `after`. `half`: the numbers are halves, not floats; for
-// libraries of PAIRS only.
+// `before` may be null (the first call of all) or the same as `after`.
 EXPORT int nlrn_map_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-                            float* out, float* lse, const void* before, void* after, int half, int64_t B, int64_t H,
-                            int64_t W, int64_t D, int64_t M, int64_t window, int threads) {
+                            float* out, float* lse, const void* before, void* after, int64_t B, int64_t H, int64_t W,
+                            int64_t D, int64_t M, int64_t window, int threads) {
     const Shape s = shape_with_map(B, H, W, D, M, window);
     const Layout layout(s);
-    return forward(s, parts_of(s), &layout, q, ldq, k, ldk, v, ldv, out, lse, before, after, half, threads);
+    return forward(s, parts_of(s), &layout, q, ldq, k, ldk, v, ldv, out, lse, before, after, threads);
 }
 
-// `map`: as the forward call left it, in floats. `later`: the gradient of the map that the next call left, or null;
-// `earlier`: that of the map before, or null where there was none.
+// `map`: as the forward call left it. `later`: the gradient of the map that the next call left, or null; `earlier`:
+// that of the map before, or null where there was none.
 EXPORT int nlrn_map_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
                              const float* out, const float* lse, const float* dout, float* dq, float* dk, float* dv,
-                             const float* map, const float* later, float* earlier, int64_t B, int64_t H, int64_t W,
+                             const void* map, const void* later, void* earlier, int64_t B, int64_t H, int64_t W,
                              int64_t D, int64_t M, int64_t window, int threads) {
     const Shape s = shape_with_map(B, H, W, D, M, window);
     const Layout layout(s);

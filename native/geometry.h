@@ -263,31 +263,23 @@ class Layout {
     int64_t of(int64_t part, int64_t band) const { return first[part * bands + band]; }
 };
 
-// What a call reads of a map, or writes to one; null where there is none. Numbers are floats, or halves.
+// What a call reads of a map of logits, or of their gradients, or writes to one; null where there is none
 class Logs {
     char* at;
-    bool half;
+    bool gradients;
 
-    int64_t bytes(int64_t numbers) const { return numbers * (half ? 2 : 4); }
+    static int64_t bytes(int64_t numbers) { return numbers * (CELL == 1 ? 4 : 2); }
 
   public:
-    Logs(void* map, bool half, int64_t first) : at(static_cast<char*>(map)), half(half) {
+    Logs(void* map, int64_t first, bool gradients = false) : at(static_cast<char*>(map)), gradients(gradients) {
         if (at) at += bytes(first);
     }
     explicit operator bool() const { return at; }
     void read(float* s, int64_t lds, int64_t rows, int64_t lanes) {
-        for (int64_t i = 0; i < rows; i++, at += bytes(lanes))
-            if (half)
-                widen(at, s + i * lds, lanes);
-            else
-                std::memcpy(s + i * lds, at, 4 * lanes);
+        for (int64_t i = 0; i < rows; i++, at += bytes(lanes)) widen(at, s + i * lds, lanes, gradients);
     }
     void write(const float* s, int64_t lds, int64_t rows, int64_t lanes) {
-        for (int64_t i = 0; i < rows; i++, at += bytes(lanes))
-            if (half)
-                narrow(s + i * lds, at, lanes);
-            else
-                std::memcpy(at, s + i * lds, 4 * lanes);
+        for (int64_t i = 0; i < rows; i++, at += bytes(lanes)) narrow(s + i * lds, at, lanes, gradients);
     }
 };
 

@@ -64,15 +64,22 @@ INLINE void pair_up(const float* a, const float* b, float* to, int64_t channels)
         _mm512_storeu_si512(to + c, _mm512_or_si512(wide(a + c / 2), _mm512_slli_epi32(wide(b + c / 2), 16)));
 }
 
-// Floats from and to IEEE halves: for logits, of which bf16 would keep too little
-INLINE void widen(const char* from, float* to, int64_t count) {
-    for (int64_t i = 0; i < count; i += LANES)
-        _mm512_storeu_ps(to + i, _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 2 * i))));
+// Floats from a map and to it: of logits it holds IEEE halves, as bf16 would keep too little of a sum of many; of their
+// gradients bf16, as halves would lose the small ones
+INLINE void widen(const char* from, float* to, int64_t count, bool gradients) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 2 * i));
+        const __m512 wide = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+        _mm512_storeu_ps(to + i, gradients ? wide : _mm512_cvtph_ps(x));
+    }
 }
-INLINE void narrow(const float* from, char* to, int64_t count) {
-    for (int64_t i = 0; i < count; i += LANES)
+INLINE void narrow(const float* from, char* to, int64_t count, bool gradients) {
+    for (int64_t i = 0; i < count; i += LANES) {
+        const __m512 x = _mm512_loadu_ps(from + i);
+        const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + 2 * i),
-                            _mm512_cvtps_ph(_mm512_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+                            gradients ? rounded : _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+    }
 }
 
 // A number for each query and key of a tile, in the order in which the products read it

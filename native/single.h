@@ -45,9 +45,9 @@ INLINE void write(const float* from, float factor, float* to, int64_t channels) 
     for (int64_t c = 0; c < channels; c += LANES) store(to + c, load(from + c) * factor);
 }
 
-// Maps of halves are for the kernels that multiply halves
-INLINE void widen(const char*, float*, int64_t) {}
-INLINE void narrow(const float*, char*, int64_t) {}
+// Floats from a map and to it, which holds floats
+INLINE void widen(const char* from, float* to, int64_t count, bool) { std::memcpy(to, from, 4 * count); }
+INLINE void narrow(const float* from, char* to, int64_t count, bool) { std::memcpy(to, from, 4 * count); }
 
 // A number for each query and key of a tile, in the order in which the products read it: here the same for both
 class Map {

@@ -40,11 +40,11 @@ struct Grid {
     Span units;               // rows of units that hold a pixel of the image
     int64_t depth_d, depth_m; // tiles of a sum over the channels
     int64_t tiles_d, tiles_m; // tiles of channels
-    int bytes;                // of a number in the map of logits; 0: there is none
+    bool map;                 // whether there is a map of logits
 
-    Grid(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int64_t window, int bytes)
+    Grid(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int64_t window, bool map)
         : B(B), H(H), W(W), D(D), M(M), y(H, window), x(W, window), units{y.first / 2, (y.last + 1) / 2},
-          depth_d((D + 31) / 32), depth_m((M + 31) / 32), tiles_d(D / 16), tiles_m(M / 16), bytes(bytes) {}
+          depth_d((D + 31) / 32), depth_m((M + 31) / 32), tiles_d(D / 16), tiles_m(M / 16), map(map) {}
     // the number of the unit in the row u of units
     int64_t unit(int64_t u, int64_t gx) const { return (u - units.from) * x.count() + gx - x.first; }
     int64_t all_units() const { return (units.to - units.from) * x.count(); }
@@ -89,7 +89,7 @@ struct Sights {
     }
 };
 
-// A map of logits that is carried from call to call: for each square of queries, row by row, those of the squares of
+// A map of logits that is carried from call to call, or of their gradients, in numbers of 16 bits: for each square of queries, row by row, those of the squares of
 // keys that it sees, row by row; [key][query]
 class Places {
     std::vector<int64_t> before_y, before_x; // squares that are seen by all before

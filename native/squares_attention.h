@@ -91,7 +91,7 @@ bool has_room(Floats& floats, int64_t count, std::atomic<bool>& failed) {
 }
 
 int forward(const Grid& g, const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-            float* out, float* lse, const void* before, void* after, int threads) {
+            float* out, float* lse, const uint16_t* before, uint16_t* after, int threads) {
     ldq /= 2, ldk /= 2, ldv /= 2;
     const int64_t size_k = 2 * g.all_units() * g.depth_d * TILE, size_v = g.all_units() * g.tiles_m * TILE;
     const int64_t rows = g.units.to - g.units.from;
@@ -102,14 +102,13 @@ int forward(const Grid& g, const float* q, int64_t ldq, const float* k, int64_t 
     const Split bands(g.x.queries(), BAND);
     try {
         const Places places(g);
-        if (after) in_large_pages(after, g.B * places.count() * g.bytes);
+        if (after) in_large_pages(after, g.B * places.count() * 2);
         const Sights sights(g);
         const auto run = [&](Forward& forward, int64_t b, int64_t band, const float* keys, const float* values) {
-            const int64_t map = b * places.count() * g.bytes;
+            const int64_t map = b * places.count();
             const ForwardImages images{image(q, b, ldq, g), image(k, b, ldk, g), image(out, b, g.M / 2, g),
                                        image(lse, b, 1, g)};
-            const Shared shared{keys, values, before ? static_cast<const char*>(before) + map : nullptr,
-                                after ? static_cast<char*>(after) + map : nullptr};
+            const Shared shared{keys, values, before ? before + map : nullptr, after ? after + map : nullptr};
             for (int64_t ty = 0; ty < g.y.queries(); ty += 2)
                 for (int64_t tx = bands[band]; tx < bands[band + 1]; tx++)
                     forward.run(ty, tx, images, shared, places, sights);
@@ -163,8 +162,8 @@ void write_sums(const Grid& g, int64_t row, const float* const* sums, int64_t pa
 }
 
 int backward(const Grid& g, const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-             const float* out, const float* lse, const float* dout, float* dq, float* dk, float* dv, const float* map,
-             const float* later, float* earlier, int threads) {
+             const float* out, const float* lse, const float* dout, float* dq, float* dk, float* dv,
+             const uint16_t* map, const uint16_t* later, uint16_t* earlier, int threads) {
     ldq /= 2, ldk /= 2, ldv /= 2;
     const int64_t squares = 2 * g.all_units(), size_k = squares * g.depth_d * TILE,
                   size_v = squares * g.depth_m * TILE, size_columns = g.all_units() * g.tiles_d * TILE;
@@ -188,7 +187,7 @@ int backward(const Grid& g, const float* q, int64_t ldq, const float* k, int64_t
     };
     try {
         const Places places(g);
-        if (earlier) in_large_pages(earlier, g.B * places.count() * g.bytes);
+        if (earlier) in_large_pages(earlier, g.B * places.count() * 2);
         const Sights sights(g);
         const auto run = [&](Backward& backward, int64_t b, int64_t part, const float* keys, const float* values,
                              const float* columns, float* sums) {
@@ -264,31 +263,33 @@ EXPORT int nlrn_permitted() { return may_use_tiles(); }
 EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
                                   int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
                                   int64_t M, int64_t window, int threads) {
-    return forward(Grid(B, H, W, D, M, window, 0), q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, threads);
+    return forward(Grid(B, H, W, D, M, window, false), q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, threads);
 }
 
 EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
                                    int64_t ldv, const float* out, const float* lse, const float* dout, float* dq,
                                    float* dk, float* dv, int64_t B, int64_t H, int64_t W, int64_t D, int64_t M,
                                    int64_t window, int threads) {
-    return backward(Grid(B, H, W, D, M, window, 0), q, ldq, k, ldk, v, ldv, out, lse, dout, dq, dk, dv, nullptr,
+    return backward(Grid(B, H, W, D, M, window, false), q, ldq, k, ldk, v, ldv, out, lse, dout, dq, dk, dv, nullptr,
                     nullptr, nullptr, threads);
 }
 
 EXPORT int64_t nlrn_map_size(int64_t B, int64_t H, int64_t W, int64_t M, int64_t window) {
-    return B * Places(Grid(B, H, W, 16, M, window, 4)).count();
+    return B * Places(Grid(B, H, W, 16, M, window, true)).count();
 }
 
 EXPORT int nlrn_map_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-                            float* out, float* lse, const void* before, void* after, int half, int64_t B, int64_t H,
-                            int64_t W, int64_t D, int64_t M, int64_t window, int threads) {
-    return forward(Grid(B, H, W, D, M, window, half ? 2 : 4), q, ldq, k, ldk, v, ldv, out, lse, before, after, threads);
+                            float* out, float* lse, const void* before, void* after, int64_t B, int64_t H, int64_t W,
+                            int64_t D, int64_t M, int64_t window, int threads) {
+    return forward(Grid(B, H, W, D, M, window, true), q, ldq, k, ldk, v, ldv, out, lse,
+                   static_cast<const uint16_t*>(before), static_cast<uint16_t*>(after), threads);
 }
 
 EXPORT int nlrn_map_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
                              const float* out, const float* lse, const float* dout, float* dq, float* dk, float* dv,
-                             const float* map, const float* later, float* earlier, int64_t B, int64_t H, int64_t W,
+                             const void* map, const void* later, void* earlier, int64_t B, int64_t H, int64_t W,
                              int64_t D, int64_t M, int64_t window, int threads) {
-    return backward(Grid(B, H, W, D, M, window, 4), q, ldq, k, ldk, v, ldv, out, lse, dout, dq, dk, dv, map, later,
-                    earlier, threads);
+    return backward(Grid(B, H, W, D, M, window, true), q, ldq, k, ldk, v, ldv, out, lse, dout, dq, dk, dv,
+                    static_cast<const uint16_t*>(map), static_cast<const uint16_t*>(later),
+                    static_cast<uint16_t*>(earlier), threads);
 }

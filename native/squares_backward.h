@@ -72,7 +72,7 @@ class Backward {
         for (int64_t u = 0; u < 2; u++) {
             if (u < pair.squares) {
                 pair.rows[u] = &sights.y[ty + u];
-                pair.places[u] = g.bytes ? all.of(g, ty + u, tx) : 0;
+                pair.places[u] = g.map ? all.of(g, ty + u, tx) : 0;
             }
             Pixel{images.q, g, nothing.data()}.queries(ty + u, tx, queries[u]);
             Pixel{images.dout, g, nothing.data()}.queries(ty + u, tx, grads[u]);
@@ -162,9 +162,9 @@ class Backward {
             const bool sees = u < pair.squares && pair.rows[u]->sees(gy);
             m.rows[u] = sees ? pair.rows[u]->of(gy) : none;
             m.whole = m.whole && sees && pair.rows[u]->all(gy);
-            m.map[u] = m.later[u] = unseen.get();
-            m.earlier[u] = other.get();
-            if (!sees || !g.bytes) continue;
+            m.map[u] = m.later[u] = reinterpret_cast<const uint16_t*>(unseen.get());
+            m.earlier[u] = reinterpret_cast<uint16_t*>(other.get());
+            if (!sees || !g.map) continue;
             const int64_t width = pair.cols->seen.to - pair.cols->seen.from;
             const int64_t at =
                 pair.places[u] + ((gy - pair.rows[u]->seen.from) * width + gx - pair.cols->seen.from) * TILE;
@@ -203,7 +203,7 @@ class Backward {
             // what the meeting after the next reads of the maps is on its way meanwhile
             if (MAP && n + 2 < met)
                 for (int64_t u = 0; u < 2; u++)
-                    for (int64_t i = 0; i < TILE; i += ROW) {
+                    for (int64_t i = 0; i < TILE; i += 32) {
                         _mm_prefetch(meetings[n + 2].map[u] + i, _MM_HINT_T0);
                         if (LATER) _mm_prefetch(meetings[n + 2].later[u] + i, _MM_HINT_T0);
                     }
@@ -229,7 +229,8 @@ class Backward {
                 unsigned some[2];
 #pragma GCC unroll 2
                 for (int64_t u = 0; u < 2; u++) {
-                    x[u] = load((MAP ? m.map[u] : from + u * TILE) + at) * (LOG2_E * STEPS) + bias[u];
+                    x[u] = MAP ? carried_logits(m.map[u] + at) : load(from + u * TILE + at);
+                    x[u] = x[u] * (LOG2_E * STEPS) + bias[u];
                     some[u] = WHOLE ? 0xffff : m.rows[u][i / SIDE] & m.cols[(i + e) % SIDE];
                 }
                 const Vector cells = powers.cells(x[0], x[1], some[0], some[1]);
@@ -238,8 +239,8 @@ class Backward {
 #pragma GCC unroll 2
                 for (int64_t u = 0; u < 2; u++) {
                     Vector grad = (load(from + (2 + u) * TILE + at) - delta[u]) * p[u];
-                    if (LATER) grad += load(m.later[u] + at);
-                    if (EARLIER) _mm512_stream_ps(m.earlier[u] + at, grad); // too much for any cache
+                    if (LATER) grad += carried_gradients(m.later[u] + at);
+                    if (EARLIER) carry_on(m.earlier[u] + at, grad);
                     slope[e][u] = to_cut(grad);
                 }
                 store(m.ds + at, cut(slope[e][0], slope[e][1]));

@@ -13,8 +13,8 @@ constexpr float LARGE = 0x1p100f;
 // What all queries of an image share: its keys and values as tiles, and where the map of its logits begins
 struct Shared {
     const float *keys, *values;
-    const char* before;
-    char* after;
+    const uint16_t* before;
+    uint16_t* after;
 };
 
 struct ForwardImages {
@@ -22,14 +22,10 @@ struct ForwardImages {
     Image<float> out, lse;
 };
 
-// Takes a logit to the map that is carried on, by way of the logits of the steps before. BYTES of a number in the map;
-// 0: there is none.
-template <int BYTES, bool BEFORE>
-INLINE Vector carry(Vector s, const char* before, char* after) {
-    if constexpr (BYTES == 4) {
-        if (BEFORE) s += load(reinterpret_cast<const float*>(before));
-        _mm512_stream_ps(reinterpret_cast<float*>(after), s); // too much to be still in a cache when it is wanted
-    } else if constexpr (BYTES == 2) {
+// Takes a logit to the map that is carried on, if there is one, by way of the logits of the steps before
+template <bool MAP, bool BEFORE>
+INLINE Vector carry(Vector s, const uint16_t* before, uint16_t* after) {
+    if (MAP) {
         if (BEFORE) s += _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(before)));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(after), _mm512_cvtps_ph(s, _MM_FROUND_TO_NEAREST_INT));
     }

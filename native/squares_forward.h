@@ -16,7 +16,6 @@ namespace {
 // One thread's work, with the space it needs. It takes two squares of queries at once, one above the other.
 class Forward {
     const Grid g;
-    const int bytes; // of a number in the map; 0: there is none
     Tiles tiles{1u << 1 | 1u << 2 | 1u << 3};
     const Powers powers;
     Background<Sums> values; // times weights
@@ -34,7 +33,7 @@ class Forward {
     Floats own_keys, own_values; // of an image, where one thread does all of it
 
     explicit Forward(const Grid& g)
-        : g(g), bytes(g.bytes), q(zeros(2 * g.depth_d * TILE)), own(zeros(g.depth_d * TILE)), ring(zeros(2 * TILE)),
+        : g(g), q(zeros(2 * g.depth_d * TILE)), own(zeros(g.depth_d * TILE)), ring(zeros(2 * TILE)),
           weights(zeros(2 * 2 * CHUNK_UNITS * TILE)), attended(zeros(2 * g.tiles_m * TILE)),
           nothing(std::max(g.D, g.M)) {
         alignas(64) float ones[ROW];
@@ -50,12 +49,12 @@ class Forward {
         cols = &sights.x[tx];
         for (int64_t u = 0; u < squares; u++) {
             rows[u] = &sights.y[ty + u];
-            places[u] = bytes ? all.of(g, ty + u, tx) : 0;
+            places[u] = g.map ? all.of(g, ty + u, tx) : 0;
             begin(u, images, shared);
         }
         attend_all(shared);
         if (squares && too_large()) {
-            if (bytes) {
+            if (g.map) {
                 // the map has all logits now
                 std::memset(q.get(), 0, 2 * g.depth_d * TILE * sizeof(float));
                 shared.before = shared.after;
@@ -74,8 +73,7 @@ class Forward {
     }
     float before(const Shared& shared, int64_t at) const {
         if (!shared.before) return 0.0f;
-        return bytes == 4 ? reinterpret_cast<const float*>(shared.before)[at]
-                          : _cvtsh_ss(reinterpret_cast<const uint16_t*>(shared.before)[at]);
+        return _cvtsh_ss(shared.before[at]);
     }
 
     void begin(int64_t u, const ForwardImages& images, const Shared& shared) {
@@ -151,7 +149,7 @@ class Forward {
                 if (rows[u]->sees(gy))
                     chunk.meetings[chunk.count++] = {shared.keys + (2 * unit + half) * g.depth_d * TILE,
                                                      q.get() + u * g.depth_d * TILE, rows[u]->of(gy), cols->of(gx),
-                                                     half_tile, bytes ? place(u, gy, gx) : 0, static_cast<int32_t>(u),
+                                                     half_tile, g.map ? place(u, gy, gx) : 0, static_cast<int32_t>(u),
                                                      rows[u]->all(gy) && cols->all(gx)};
                 else
                     chunk.unseen[chunk.unseen_count++] = half_tile;
@@ -161,13 +159,12 @@ class Forward {
     // the weights of a chunk, while the weights before them are used
     void attend(const ForwardChunk& chunk, const ForwardChunk& next, const Shared& shared) {
         for (int64_t i = 0; i < chunk.unseen_count; i++) std::memset(chunk.unseen[i], 0, TILE / 2 * sizeof(float));
-        switch (bytes + (shared.before != nullptr)) {
-        case 0: weigh_all<0, false>(chunk, next, shared); break;
-        case 2: weigh_all<2, false>(chunk, next, shared); break;
-        case 3: weigh_all<2, true>(chunk, next, shared); break;
-        case 4: weigh_all<4, false>(chunk, next, shared); break;
-        default: weigh_all<4, true>(chunk, next, shared);
-        }
+        if (shared.before)
+            weigh_all<true, true>(chunk, next, shared);
+        else if (g.map)
+            weigh_all<true, false>(chunk, next, shared);
+        else
+            weigh_all<false, false>(chunk, next, shared);
         values.finish();
         const Span who = chunk.who;
         values.also = {who.from, true};
@@ -175,7 +172,7 @@ class Forward {
                     chunk.units, g.tiles_m, TILE, TILE, 0, who.to - who.from > 1, g.tiles_m * TILE, TILE});
     }
 
-    template <int BYTES, bool BEFORE>
+    template <bool MAP, bool BEFORE>
     void weigh_all(const ForwardChunk& chunk, const ForwardChunk& next, const Shared& shared) {
         // The logits of a meeting are multiplied two meetings ahead, and leave their tile when those that were in the
         // same place in memory have been read.
@@ -192,21 +189,21 @@ class Forward {
             }
             const ForwardMeeting &m = chunk.meetings[n], *later = meeting(n + 2);
             if (!later) ahead--;
-            const char* before = BYTES ? shared.before + m.place * BYTES : nullptr;
-            char* after = BYTES ? shared.after + m.place * BYTES : nullptr;
+            const uint16_t* before = BEFORE ? shared.before + m.place : nullptr;
+            uint16_t* after = MAP ? shared.after + m.place : nullptr;
             // what the meeting after the next reads of the map is on its way meanwhile
             if (BEFORE && later)
-                for (int64_t i = 0; i < TILE * BYTES; i += 64)
-                    _mm_prefetch(shared.before + later->place * BYTES + i, _MM_HINT_T0);
+                for (int64_t i = 0; i < TILE; i += 32)
+                    _mm_prefetch(shared.before + later->place + i, _MM_HINT_T0);
             if (m.whole)
-                weigh<true, BYTES, BEFORE>(m, later, before, after);
+                weigh<true, MAP, BEFORE>(m, later, before, after);
             else
-                weigh<false, BYTES, BEFORE>(m, later, before, after);
+                weigh<false, MAP, BEFORE>(m, later, before, after);
         }
     }
 
-    template <bool WHOLE, int BYTES, bool BEFORE>
-    INLINE void weigh(const ForwardMeeting& m, const ForwardMeeting* later, const char* before, char* after) {
+    template <bool WHOLE, bool MAP, bool BEFORE>
+    INLINE void weigh(const ForwardMeeting& m, const ForwardMeeting* later, const uint16_t* before, uint16_t* after) {
         const int64_t depth = later ? g.depth_d : 0;
         float* s = ring.get() + met % 2 * TILE;
         const Vector from = bias[m.u];
@@ -223,7 +220,7 @@ class Forward {
 #pragma GCC unroll 2
             for (int64_t e = 0; e < 2; e++) {
                 const int64_t at = (i + e) * ROW;
-                x[e] = carry<BYTES, BEFORE>(load(s + at), before + at * BYTES, after + at * BYTES);
+                x[e] = carry<MAP, BEFORE>(load(s + at), before + at, after + at);
                 x[e] = x[e] * (LOG2_E * STEPS) + from;
                 some[e] = WHOLE ? 0xffff : m.rows[i / SIDE] & m.cols[(i + e) % SIDE];
             }

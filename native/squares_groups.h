@@ -10,7 +10,7 @@ namespace {
 // writes the sums for its keys more often, which the second cache does not hold; but where maps are read, longer runs
 // of them matter more.
 constexpr int64_t GROUP_ROWS = 2, MOST_GROUP = GROUP_ROWS * 8, MOST_CHUNK = 8, MOST_WEIGHTS = 32;
-int64_t group_cols(const Grid& g) { return g.bytes ? 2 : 8; }
+int64_t group_cols(const Grid& g) { return g.map ? 2 : 8; }
 int64_t chunk_cols(const Grid& g) { return MOST_WEIGHTS / (GROUP_ROWS * group_cols(g)); }
 
 struct BackwardImages {
@@ -22,8 +22,8 @@ struct BackwardImages {
 // concerns the map begins: its logits, the gradients of later steps and those for the step before; each may be null.
 struct BackwardShared {
     const float *keys, *values, *key_columns;
-    const float *map, *later;
-    float* earlier;
+    const uint16_t *map, *later;
+    uint16_t* earlier;
 };
 
 // Two squares of queries, the second of which may be missing
@@ -43,8 +43,22 @@ struct BackwardMeeting {
     bool whole;                     // all see all
     float *p, *ds;                  // [key][pair of queries]
     float* ds_columns;              // [pair of keys][query], half of a tile each, two tiles
-    const float *map[2], *later[2];
-    float* earlier[2];
+    const uint16_t *map[2], *later[2];
+    uint16_t* earlier[2];
 };
+
+// Logits from a map, which holds halves
+INLINE Vector carried_logits(const uint16_t* from) {
+    return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(from)));
+}
+// Their gradients, from a map of bf16, and to one: halves would lose the small ones
+INLINE Vector carried_gradients(const uint16_t* from) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(from)));
+    return reinterpret_cast<Vector>(_mm512_slli_epi32(wide, 16));
+}
+INLINE void carry_on(uint16_t* to, Vector x) {
+    const __m256i numbers = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), numbers); // too much for any cache
+}
 
 }  // namespace

@@ -239,10 +239,11 @@ def test_a_map_that_would_be_huge_is_not_made(mapped, monkeypatch):
     steps = [[x.detach() for x in random_inputs(mapped, 1, 8, 16, 12, 13, scale=0.3)] for t in range(3)]
     wanted = by_the_door(steps, 99)[-1]
     monkeypatch.setattr(attention, "attend_with_map", None)
-    monkeypatch.setattr(forms, "_LARGEST_MAP", 4 * (12 * 13) ** 2 - 1)
+    size = kernels.KERNELS[mapped].dtype.itemsize * (12 * 13) ** 2
+    monkeypatch.setattr(forms, "_LARGEST_MAP", size - 1)
     got = by_the_door(steps, 99)[-1]
     assert (got.double() - wanted).abs().max() < TOLERANCES[got.dtype][0] * wanted.abs().max()
-    monkeypatch.setattr(forms, "_LARGEST_MAP", 4 * (12 * 13) ** 2)
+    monkeypatch.setattr(forms, "_LARGEST_MAP", size)
     with pytest.raises(TypeError):  # it would have been made
         by_the_door(steps, 99)
 

@@ -20,7 +20,7 @@ from nlrn.correlation.dispatch import VARIABLE
 from nlrn.inference.device import choose_device, choose_precision
 from nlrn.models.cards import list_models
 from nlrn.network import NLRN
-from nlrn.training import on_gpu
+from nlrn.training import few_passes
 from nlrn.training.memory import keep_what_is_freed
 from nlrn.training.optimizer import make_optimizers
 from nlrn.training.weights import freeze_norms
@@ -129,8 +129,8 @@ class _Step:
     def seconds(self) -> float:
         start = time.perf_counter()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            in_few_passes = self.half and on_gpu.fits(self.network, self.device)
-            forward = partial(on_gpu.forward, self.network) if in_few_passes else self.network
+            in_few_passes = self.half and few_passes.fits(self.network, self.device)
+            forward = partial(few_passes.forward, self.network) if in_few_passes else self.network
             restored: Tensor = forward(self.seen, torch.full((len(self.seen),), 0.1, device=self.device), scale=2)
         (restored.float() - self.clean).square().mean().backward()  # type: ignore[no-untyped-call]  # as torch has it
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)

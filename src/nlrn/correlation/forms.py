@@ -76,7 +76,8 @@ class OnCpu:
         return kernels.backward(kernels.load(self.kernel), self._all_converted(images), lse, window)
 
     def new_map(self, like: Tensor, size: Sequence[int], window: int) -> Tensor:
-        return like.new_empty(kernels.map_size(kernels.load(self.kernel), size, window), dtype=torch.float32)
+        # to PyTorch of the type of its gradients
+        return like.new_empty(kernels.map_size(kernels.load(self.kernel), size, window), dtype=self.dtype)
 
     def map_forward(
         self, q: Tensor, k: Tensor, v: Tensor, before: Tensor | None, after: Tensor, window: int
@@ -99,7 +100,7 @@ class OnCpu:
 
     def concatenated(self, v: Tensor, window: int) -> int:
         B, _, H, W = v.shape
-        fits = 4 * B * H * W * min(window, H) * min(window, W) <= _LARGEST_MAP
+        fits = self.dtype.itemsize * B * H * W * min(window, H) * min(window, W) <= _LARGEST_MAP
         return kernels.KERNELS[self.kernel].concatenated if fits else _NEVER
 
     def _converted(self, q: Tensor, k: Tensor, v: Tensor) -> Three:

@@ -38,9 +38,8 @@ class Kernel:
 
 # Fastest first, as measured: docs/kernels.md
 KERNELS = {
-    # it multiplies so fast that a map is dear: by concatenation the fourth step takes 0.8 us per pixel, by a map 1.5
     "amxbf16": Kernel(
-        torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=5
+        torch.bfloat16, ("AVX512",), ("amx_bf16", "amx_tile"), permission=True, packs=True, concatenated=1
     ),
     # with a matrix unit: 7.2 us per pixel at D = 64, M = 128, window 45, where avx512 takes 5.0
     "avx512bf16": Kernel(torch.bfloat16, ("AVX512",), ("avx512_bf16",), slow_beside="amx_bf16"),
@@ -69,7 +68,7 @@ def opened(path: str) -> ctypes.CDLL:
     library.nlrn_attention_forward.argtypes = (*strided, *(pointer,) * 2, *(size,) * 6, threads)
     library.nlrn_attention_backward.argtypes = (*strided, *(pointer,) * 6, *(size,) * 6, threads)
     library.nlrn_map_size.argtypes, library.nlrn_map_size.restype = (size,) * 5, size
-    library.nlrn_map_forward.argtypes = (*strided, *(pointer,) * 4, threads, *(size,) * 6, threads)
+    library.nlrn_map_forward.argtypes = (*strided, *(pointer,) * 4, *(size,) * 6, threads)
     library.nlrn_map_backward.argtypes = (*strided, *(pointer,) * 9, *(size,) * 6, threads)
     return library
 
@@ -125,14 +124,12 @@ def _channels_first(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-def _call(
-    function: Callable[..., int], inputs: list[Tensor], others: Sequence[Tensor | None], window: int, *flags: int
-) -> None:
-    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none), flags and the sizes."""
+def _call(function: Callable[..., int], inputs: list[Tensor], others: Sequence[Tensor | None], window: int) -> None:
+    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none) and the sizes."""
     q, _, v = inputs
     strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
     sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
-    if function(*strided, *(None if x is None else x.data_ptr() for x in others), *flags, *sizes):
+    if function(*strided, *(None if x is None else x.data_ptr() for x in others), *sizes):
         raise MemoryError("not enough memory for the scratch space of the correlation")
 
 
@@ -193,14 +190,14 @@ def map_forward(
 ) -> tuple[Tensor, Tensor]:
     """As :func:`forward`, with the logits of ``before`` added, if it is given; ``after`` gets all of them.
 
-    The maps are float32, or float16 for a kernel that multiplies bf16, and may be one and the same.
+    Numbers in maps have the size of those that the kernel multiplies, whatever PyTorch takes them for: float32, or
+    halves for logits and bf16 for their gradients. The two maps may be one and the same.
     """
     channels = v.shape[1]
     q, k, v = (_pixel_major(x) for x in (q, k, v))
     out, lse = v.new_empty(v.shape), q.new_empty(q.shape[:3], dtype=torch.float32)
     if out.numel() and lse.numel():
-        half = int(after.dtype == torch.float16)
-        _call(library.nlrn_map_forward, [q, k, v], [out, lse, before, after], window, half)
+        _call(library.nlrn_map_forward, [q, k, v], [out, lse, before, after], window)
     return _channels_first(out, channels), lse
 
 

@@ -90,29 +90,29 @@ def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[in
     def room(channels: int, *, sums: bool = False) -> Array:
         return np.zeros((B, H * W, channels), np.uint16 if pairs and not sums else np.float32)
 
-    def call(name: str, *tensors: Array | None, flags: tuple[int, ...] = ()) -> None:
+    def call(name: str, *tensors: Array | None) -> None:
         addresses = [None if x is None else x.ctypes.data for x in tensors]
         strided = [part for pair in zip(addresses[:3], (D, D, M), strict=True) for part in pair]
-        if getattr(library, name)(*strided, *addresses[3:], *flags, *sizes):
+        if getattr(library, name)(*strided, *addresses[3:], *sizes):
             raise MemoryError("not enough memory for the scratch space of the correlation")
 
     inputs = [_Step(*(_as_bf16(x) if pairs else x for x in step)) for step in steps]
     count = library.nlrn_map_size(B, H, W, M, window)
-    *logits, between = (_map(count, np.float32) for _ in range(3))  # between: the gradient of the first step's map
-    in_place = _map(count, np.float16 if pairs else np.float32)
+    maps = (_map(count, np.uint16 if pairs else np.float32) for _ in range(4))
+    *logits, in_place, between = maps  # between: the gradient of the first step's map
     outs, lses = [room(M) for _ in steps], [np.zeros((B, H, W), np.float32) for _ in steps]
     results: dict[str, Array] = {}
     for t, (q, k, v, _) in enumerate(inputs):
         out = room(M)
-        call("nlrn_map_forward", q, k, v, out, lses[t], in_place if t else None, in_place, flags=(int(pairs),))
+        call("nlrn_map_forward", q, k, v, out, lses[t], in_place if t else None, in_place)
         results[f"value {t} in place"] = out
-        call("nlrn_map_forward", q, k, v, outs[t], lses[t], logits[0] if t else None, logits[t], flags=(0,))
+        call("nlrn_map_forward", q, k, v, outs[t], lses[t], logits[0] if t else None, logits[t])
         results[f"value {t}"] = outs[t]
     for t in (1, 0):
         q, k, v, dout = inputs[t]
         gradients = [room(D), room(D, sums=True), room(M, sums=True)]
-        maps = (logits[t], None if t else between, between if t else None)
-        call("nlrn_map_backward", q, k, v, outs[t], lses[t], dout, *gradients, *maps)
+        of_map = (logits[t], None if t else between, between if t else None)
+        call("nlrn_map_backward", q, k, v, outs[t], lses[t], dout, *gradients, *of_map)
         results |= {f"{name} {t}": x for name, x in zip(("dq", "dk", "dv"), gradients, strict=True)}
     q, k, v, dout = inputs[0]
     out, lse, gradients = room(M), np.zeros((B, H, W), np.float32), [room(D), room(D, sums=True), room(M, sums=True)]
@@ -127,7 +127,7 @@ def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[in
 def _map(count: int, dtype: type) -> Array:
     """Room for a map of logits, which begins at a whole line of the cache, as tensors do. Nothing is read from it."""
     line = 64 // np.dtype(dtype).itemsize
-    memory: Array = np.full(count + line, np.nan, dtype)
+    memory: Array = np.full(count + line, 0xFFFF if dtype is np.uint16 else np.nan, dtype)
     first = -memory.ctypes.data % 64 // memory.itemsize
     return memory[first : first + count]
 

@@ -15,7 +15,7 @@ from nlrn.network import NLRN
 from nlrn.pixels.degradations.record import Batch
 from nlrn.pixels.degrade import round_8bit
 from nlrn.pixels.patches import Patches
-from nlrn.training import on_gpu
+from nlrn.training import denormals, few_passes
 from nlrn.training.data import hold_out, read_images, share, smaller_copies, validation
 from nlrn.training.loss import error_of
 from nlrn.training.memory import keep_what_is_freed
@@ -86,7 +86,7 @@ def train(config: Config, settings: Settings) -> Outcome:
     if settings.init:
         take_weights(network, models.load(settings.init))
     optimizers = make_optimizers(network, settings.rate)
-    in_few_passes = not many and half and on_gpu.fits(network, device)
+    in_few_passes = not many and half and few_passes.fits(network, device)
     peaks = [group["lr"] for o in optimizers for group in o.param_groups]
     wrapped, *optimizers = fabric.setup(network, *optimizers)
     average, schedule = Average(network, settings.decay), Schedule(settings, config)
@@ -102,6 +102,7 @@ def train(config: Config, settings: Settings) -> Outcome:
         StopSign(started + 60 * settings.minutes) as stop,
         Log(settings.out if main else None, first) as log,
         training_bar(settings.iterations, first, show=main) as bar,
+        denormals.flushed(),
     ):
         run.keep()
         for i in range(first, settings.iterations):
@@ -121,7 +122,7 @@ def train(config: Config, settings: Settings) -> Outcome:
             waited = time.perf_counter() - clock
             if in_few_passes and schedule.frozen(i) and steps == config.steps:
                 with fabric.autocast():
-                    restored = on_gpu.forward(network, batch.degraded, batch.sigma, scale=batch.scale)
+                    restored = few_passes.forward(network, batch.degraded, batch.sigma, scale=batch.scale)
             else:
                 restored = wrapped(batch.degraded, batch.sigma, scale=batch.scale, steps=steps)
             loss = error_of(settings.loss, restored.float(), batch)

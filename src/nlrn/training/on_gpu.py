@@ -1,22 +1,17 @@
-"""The network's forward pass in training on a GPU: the function of :mod:`nlrn.network` in few passes over memory.
-
-Norms that keep still are scales and shifts. The biases of the convolutions before them go into the shifts, and each
-is one pass together with the sum before it and the ReLU behind it. Queries, keys and values are one product.
-"""
+"""What :mod:`nlrn.training.few_passes` is made of on a GPU: programs in Triton."""
 
 # torch has no types for what makes an operator
 # mypy: disable-error-code="no-untyped-call"
 
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from nlrn.config import Config
 from nlrn.correlation import form_for, gpu
 from nlrn.correlation.forms import GPU
-from nlrn.network import NLRN, Body, Norms
 
 _SIZE = 4096
 """Features that a program holds at once."""
@@ -31,103 +26,31 @@ def _programs() -> Any:
     return programs
 
 
-def fits(network: NLRN, device: torch.device) -> bool:
-    """Whether :func:`forward` can take the place of the network's own, as long as its norms keep still."""
-    config = network.config
-    usual = config.propagate and config.similarity == "embedded-gaussian"
+def fits(config: Config, device: torch.device) -> bool:
+    """Whether there are programs for it."""
     sizes = all(n & (n - 1) == 0 and 16 <= n <= 256 for n in (config.filters, config.embedding))
-    return usual and sizes and form_for(torch.bfloat16, device) == GPU
+    return sizes and form_for(torch.bfloat16, device) == GPU
 
 
-def forward(
-    network: NLRN,
-    x: Tensor,
-    sigma: Tensor | None = None,
-    *,
-    scale: int | None = None,
-    dtype: torch.dtype = torch.bfloat16,
-) -> Tensor:
-    """As the network's own, in autocast, with all of its steps and with norms that keep still.
-
-    Args:
-        network: one that :func:`fits`.
-        x, sigma, scale: as for the network.
-        dtype: of the features.
-    """
-    config = network.config
-    scales, shifts = _folded(network)
-    bodies = [_Kernels.of(cast(Body, body), dtype) for body in network.bodies]
-    first = network.head(network.head_norm(network.seen(x, sigma)))
-    y = first.permute(0, 2, 3, 1).to(dtype).contiguous()
-
-    made, logits = y, None
-    for t in range(config.steps):
-        body = bodies[config.group(t)]
-        features = _scaled(made, y if t else None, scales[3 * t], shifts[3 * t], relu=True)
-        attended = None
-        if t in config.blocks:
-            projected = F.linear(features, cast(Tensor, body.projections), body.bias)
-            attended, logits = _Attend.apply(logits, projected, config.embedding, config.window)
-        features = _scaled(features, attended, scales[3 * t + 1], shifts[3 * t + 1], relu=False)
-        features = _convolved(features, body.first)
-        features = _scaled(features, None, scales[3 * t + 2], shifts[3 * t + 2], relu=True)
-        made = _convolved(features, body.second)
-    features = _scaled(made, y, scales[-1], shifts[-1], relu=True).permute(0, 3, 1, 2)
-    some = network.made(scale)
-    residual = F.conv2d(features, network.tail.weight[some], cast(Tensor, network.tail.bias)[some], padding=1)
-    return network.finished(residual, x, scale)
+def scaled(a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, *, relu: bool) -> Tensor:
+    """(a + b) scale + shift for features [B, H, W, C], with a ReLU or without."""
+    return cast(Tensor, _Scaled.apply(a, b, scale, shift, relu))
 
 
-class _Kernels(NamedTuple):
-    """The kernels of a group of steps."""
+class Attention:
+    """The correlation of one step after another."""
 
-    first: Tensor
-    second: Tensor
-    projections: Tensor | None
-    """Those of theta, phi and g as one matrix."""
-    bias: Tensor | None
-    """Of the projections."""
+    def __init__(self, config: Config) -> None:
+        self.embedding, self.window = config.embedding, config.window
+        self.logits: Tensor | None = None
 
-    @classmethod
-    def of(cls, body: Body, dtype: torch.dtype) -> "_Kernels":
-        first, second = (conv.weight.to(dtype) for conv in (body.conv1, body.conv2))
-        if not hasattr(body, "non_local"):
-            return cls(first, second, None, None)
-        parts = (body.non_local.theta, body.non_local.phi, body.non_local.g)
-        matrix = torch.cat([part.weight.flatten(1) for part in parts]).to(dtype)
-        return cls(first, second, matrix, torch.cat([cast(Tensor, part.bias) for part in parts]).to(dtype))
-
-
-def _folded(network: NLRN) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """A scale and a shift for each norm, in turn, the bias of the convolution before it in the shift."""
-    steps = cast(list[Norms], list(network.norms))
-    norms = [norm for step in steps for norm in (step.block, step.conv1, step.conv2)] + [network.tail_norm]
-    weight, bias, mean, variance = (
-        torch.stack([getattr(norm, name) for norm in norms])
-        for name in ("weight", "bias", "running_mean", "running_var")
-    )
-    scale = weight * (variance + network.tail_norm.eps).rsqrt()
-    nothing = torch.zeros_like(scale[0])
-    before = [nothing]  # the first of all norms sees the output of the head, which has its bias in it
-    for t in range(network.config.steps):
-        body = cast(Body, network.bodies[network.config.group(t)])
-        before += [nothing, cast(Tensor, body.conv1.bias), cast(Tensor, body.conv2.bias)]
-    return scale.unbind(), (bias + (torch.stack(before) - mean) * scale).unbind()
-
-
-def _convolved(features: Tensor, kernel: Tensor) -> Tensor:
-    made = F.conv2d(features.permute(0, 3, 1, 2), kernel, padding=1)
-    return made.permute(0, 2, 3, 1).contiguous()
-
-
-def _scaled(a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, *, relu: bool) -> Tensor:
-    made: Tensor = _Scaled.apply(a, b, scale, shift, relu)
-    return made
+    def __call__(self, projected: Tensor) -> Tensor:
+        """The attended values [B, H, W, M] of queries, keys and values side by side, [B, H, W, 2 D + M]."""
+        attended, self.logits = _Attend.apply(self.logits, projected, self.embedding, self.window)
+        return cast(Tensor, attended)
 
 
 class _Scaled(torch.autograd.Function):
-    """(a + b) scale + shift for features [B, H, W, C], with a ReLU or without."""
-
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, relu: bool) -> Tensor:
         ctx.relu, C = relu, a.shape[-1]
