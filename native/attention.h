@@ -22,7 +22,7 @@ Shape shape_with_map(int64_t B, int64_t H, int64_t W, int64_t D, int64_t M, int6
 
 int forward(const Shape& s, const Split& parts, const Layout* layout, const float* q, int64_t ldq, const float* k,
             int64_t ldk, const float* v, int64_t ldv, float* out, float* lse, const void* before, void* after,
-            int threads) {
+            bool add, int threads) {
     const int64_t bands = s.bands().parts, pixels = s.H * s.W, ldo = s.M / CELL;
     ldq /= CELL, ldk /= CELL, ldv /= CELL;
     return !in_parallel<Forward>(s, s.B * bands, threads, [&](Forward& forward, int64_t i) {
@@ -31,7 +31,8 @@ int forward(const Shape& s, const Split& parts, const Layout* layout, const floa
                                    {k + b * pixels * ldk, ldk, s.W},
                                    {v + b * pixels * ldv, ldv, s.W},
                                    {out + b * pixels * ldo, ldo, s.W},
-                                   {lse + b * pixels, 1, s.W}};
+                                   {lse + b * pixels, 1, s.W},
+                                   add};
         for (int64_t part = 0; part < parts.parts; part++) {
             const int64_t first = layout ? b * layout->count + layout->of(part, band) : 0;
             forward.run(Band(s, band), parts[part], parts[part + 1], images,
@@ -103,7 +104,7 @@ EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, i
                                   int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
                                   int64_t M, int64_t window, int threads) {
     const Shape s(B, H, W, D, M, window, (D + M) / CELL, M);
-    return forward(s, Split(H, H), nullptr, q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, threads);
+    return forward(s, Split(H, H), nullptr, q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, false, threads);
 }
 
 EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
@@ -124,13 +125,14 @@ EXPORT int64_t nlrn_map_size(int64_t B, int64_t H, int64_t W, int64_t M, int64_t
     return B * Layout(shape_with_map(B, H, W, LANES, M, window)).count;
 }
 
-// `before` may be null (the first call of all) or the same as `after`.
+// `before` may be null (the first call of all) or the same as `after`. `add`: the attended values are added to what is
+// in `out`.
 EXPORT int nlrn_map_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-                            float* out, float* lse, const void* before, void* after, int64_t B, int64_t H, int64_t W,
-                            int64_t D, int64_t M, int64_t window, int threads) {
+                            float* out, float* lse, const void* before, void* after, int add, int64_t B, int64_t H,
+                            int64_t W, int64_t D, int64_t M, int64_t window, int threads) {
     const Shape s = shape_with_map(B, H, W, D, M, window);
     const Layout layout(s);
-    return forward(s, parts_of(s), &layout, q, ldq, k, ldk, v, ldv, out, lse, before, after, threads);
+    return forward(s, parts_of(s), &layout, q, ldq, k, ldk, v, ldv, out, lse, before, after, add, threads);
 }
 
 // `map`: as the forward call left it. `later`: the gradient of the map that the next call left, or null; `earlier`:

@@ -135,7 +135,7 @@ class Backward {
 
     void finish(const Tile& tile, int64_t at, const BackwardImages& images) {
         for (int64_t i = 0; i < tile.queries; i++)
-            write(dq.get() + (at + i) * s.D, 1.0f, images.dq.at(tile.y(i), tile.x(i)), s.D);
+            write(dq.get() + (at + i) * s.D, 1.0f, images.dq.at(tile.y(i), tile.x(i)), s.D, false);
     }
 };
 

@@ -10,6 +10,7 @@ namespace {
 struct ForwardImages {
     Image<const float> q, k, v;
     Image<float> out, lse;
+    bool add; // to what is in `out`
 };
 
 // Turns the logits of one query into weights relative to the largest so far. The logits are in the lanes
@@ -107,7 +108,7 @@ class Forward {
     void finish(const Tile& tile, int64_t at, const ForwardImages& images) {
         for (int64_t i = 0; i < tile.queries; i++) {
             const int64_t y = tile.y(i), x = tile.x(i);
-            write(attended.get() + (at + i) * s.M, 1.0f / total[at + i], images.out.at(y, x), s.M);
+            write(attended.get() + (at + i) * s.M, 1.0f / total[at + i], images.out.at(y, x), s.M, images.add);
             *images.lse.at(y, x) = top[at + i] * LOG2_E + std::log2(total[at + i]);
         }
     }

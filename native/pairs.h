@@ -34,6 +34,11 @@ INLINE __m512i rounded(Vector a, Vector b) { return reinterpret_cast<__m512i>(_m
 INLINE void store_rounded(float* to, Vector x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x)));
 }
+// The way back, exactly
+INLINE Vector widened(const void* from) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
+    return reinterpret_cast<Vector>(_mm512_slli_epi32(wide, 16));
+}
 
 // Turns the logits in the lanes before `end` into weights, in place as cells: 2^(scale s - reference). Returns the
 // sums of the rounded weights. The numbers behind `end`, up to a whole register, become zero.
@@ -50,9 +55,12 @@ INLINE Vector weigh(float* s, int64_t end, float scale, float reference) {
     return sums;
 }
 
-// `channels` floats, times `factor`, as cells
-INLINE void write(const float* from, float factor, float* to, int64_t channels) {
-    for (int64_t c = 0; c < channels; c += LANES) store_rounded(to + c / 2, load(from + c) * factor);
+// `channels` floats, times `factor`, as cells; `add`: to what is there
+INLINE void write(const float* from, float factor, float* to, int64_t channels, bool add) {
+    for (int64_t c = 0; c < channels; c += LANES, to += LANES / 2) {
+        const Vector x = load(from + c) * factor;
+        store_rounded(to, add ? widened(to) + x : x);
+    }
 }
 
 // The channels of two pixels side by side, one pair of them to a cell
@@ -69,8 +77,7 @@ INLINE void pair_up(const float* a, const float* b, float* to, int64_t channels)
 INLINE void widen(const char* from, float* to, int64_t count, bool gradients) {
     for (int64_t i = 0; i < count; i += LANES) {
         const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 2 * i));
-        const __m512 wide = _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-        _mm512_storeu_ps(to + i, gradients ? wide : _mm512_cvtph_ps(x));
+        store(to + i, gradients ? widened(from + 2 * i) : _mm512_cvtph_ps(x));
     }
 }
 INLINE void narrow(const float* from, char* to, int64_t count, bool gradients) {

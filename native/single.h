@@ -40,9 +40,12 @@ INLINE Vector weigh(float* s, int64_t end, float scale, float reference) {
     return sums;
 }
 
-// `channels` floats, times `factor`, as cells
-INLINE void write(const float* from, float factor, float* to, int64_t channels) {
-    for (int64_t c = 0; c < channels; c += LANES) store(to + c, load(from + c) * factor);
+// `channels` floats, times `factor`, as cells; `add`: to what is there
+INLINE void write(const float* from, float factor, float* to, int64_t channels, bool add) {
+    for (int64_t c = 0; c < channels; c += LANES) {
+        const Vector x = load(from + c) * factor;
+        store(to + c, add ? load(to + c) + x : x);
+    }
 }
 
 // Floats from a map and to it, which holds floats

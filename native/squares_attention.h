@@ -91,7 +91,7 @@ bool has_room(Floats& floats, int64_t count, std::atomic<bool>& failed) {
 }
 
 int forward(const Grid& g, const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-            float* out, float* lse, const uint16_t* before, uint16_t* after, int threads) {
+            float* out, float* lse, const uint16_t* before, uint16_t* after, bool add, int threads) {
     ldq /= 2, ldk /= 2, ldv /= 2;
     const int64_t size_k = 2 * g.all_units() * g.depth_d * TILE, size_v = g.all_units() * g.tiles_m * TILE;
     const int64_t rows = g.units.to - g.units.from;
@@ -107,7 +107,7 @@ int forward(const Grid& g, const float* q, int64_t ldq, const float* k, int64_t 
         const auto run = [&](Forward& forward, int64_t b, int64_t band, const float* keys, const float* values) {
             const int64_t map = b * places.count();
             const ForwardImages images{image(q, b, ldq, g), image(k, b, ldk, g), image(out, b, g.M / 2, g),
-                                       image(lse, b, 1, g)};
+                                       image(lse, b, 1, g), add};
             const Shared shared{keys, values, before ? before + map : nullptr, after ? after + map : nullptr};
             for (int64_t ty = 0; ty < g.y.queries(); ty += 2)
                 for (int64_t tx = bands[band]; tx < bands[band + 1]; tx++)
@@ -263,7 +263,7 @@ EXPORT int nlrn_permitted() { return may_use_tiles(); }
 EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
                                   int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
                                   int64_t M, int64_t window, int threads) {
-    return forward(Grid(B, H, W, D, M, window, false), q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, threads);
+    return forward(Grid(B, H, W, D, M, window, false), q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, false, threads);
 }
 
 EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
@@ -279,10 +279,10 @@ EXPORT int64_t nlrn_map_size(int64_t B, int64_t H, int64_t W, int64_t M, int64_t
 }
 
 EXPORT int nlrn_map_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
-                            float* out, float* lse, const void* before, void* after, int64_t B, int64_t H, int64_t W,
-                            int64_t D, int64_t M, int64_t window, int threads) {
+                            float* out, float* lse, const void* before, void* after, int add, int64_t B, int64_t H,
+                            int64_t W, int64_t D, int64_t M, int64_t window, int threads) {
     return forward(Grid(B, H, W, D, M, window, true), q, ldq, k, ldk, v, ldv, out, lse,
-                   static_cast<const uint16_t*>(before), static_cast<uint16_t*>(after), threads);
+                   static_cast<const uint16_t*>(before), static_cast<uint16_t*>(after), add, threads);
 }
 
 EXPORT int nlrn_map_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,

@@ -239,7 +239,7 @@ class Backward {
 #pragma GCC unroll 2
                 for (int64_t u = 0; u < 2; u++) {
                     Vector grad = (load(from + (2 + u) * TILE + at) - delta[u]) * p[u];
-                    if (LATER) grad += carried_gradients(m.later[u] + at);
+                    if (LATER) grad += widened(m.later[u] + at);
                     if (EARLIER) carry_on(m.earlier[u] + at, grad);
                     slope[e][u] = to_cut(grad);
                 }
@@ -262,7 +262,7 @@ class Backward {
                 to[i] = images.dq.at(y, x);
             }
             for (int64_t c = 0; c < g.tiles_d; c++) {
-                write_columns(pair.dq + (u * g.tiles_d + c) * TILE, broadcast(1.0f), some, to);
+                write_columns(pair.dq + (u * g.tiles_d + c) * TILE, broadcast(1.0f), some, to, false);
                 for (float*& pixel : to) pixel += ROW / 2;
             }
         }

@@ -20,6 +20,7 @@ struct Shared {
 struct ForwardImages {
     Image<const float> q, k;
     Image<float> out, lse;
+    bool add; // to what is in `out`
 };
 
 // Takes a logit to the map that is carried on, if there is one, by way of the logits of the steps before

@@ -270,7 +270,7 @@ class Forward {
             *images.lse.at(y, x) = lse[i];
         }
         for (int64_t c = 0; c < g.tiles_m; c++) {
-            write_columns(attended.get() + (u * g.tiles_m + c) * TILE, 1.0f / sum, some, to);
+            write_columns(attended.get() + (u * g.tiles_m + c) * TILE, 1.0f / sum, some, to, images.add);
             for (float*& pixel : to) pixel += ROW / 2;
         }
     }

@@ -51,11 +51,7 @@ struct BackwardMeeting {
 INLINE Vector carried_logits(const uint16_t* from) {
     return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(from)));
 }
-// Their gradients, from a map of bf16, and to one: halves would lose the small ones
-INLINE Vector carried_gradients(const uint16_t* from) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(from)));
-    return reinterpret_cast<Vector>(_mm512_slli_epi32(wide, 16));
-}
+// Their gradients go to a map of bf16: halves would lose the small ones
 INLINE void carry_on(uint16_t* to, Vector x) {
     const __m256i numbers = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(x));
     _mm256_stream_si256(reinterpret_cast<__m256i*>(to), numbers); // too much for any cache

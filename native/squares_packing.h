@@ -65,13 +65,13 @@ void pack_across(const float* const (&pixels)[SQUARE], int64_t channels, float* 
     pack(pixels, channels / 2, to, ROW);
 }
 
-// A tile of floats [channel][query], as pixels
-void write_columns(const float* tile, Vector factor, int64_t queries, float* const* to) {
+// A tile of floats [channel][query], as pixels; `add`: to what is there
+void write_columns(const float* tile, Vector factor, int64_t queries, float* const* to, bool add) {
     Vector square[LANES];
     for (int i = 0; i < LANES; i++) square[i] = load(tile + i * ROW) * factor;
     transpose(square);
     for (int64_t i = 0; i < SQUARE; i++)
-        if (queries >> i & 1) store_rounded(to[i], square[i]);
+        if (queries >> i & 1) store_rounded(to[i], add ? widened(to[i]) + square[i] : square[i]);
 }
 
 // What cutting off rounds to the nearest

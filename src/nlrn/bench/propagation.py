@@ -126,10 +126,10 @@ def _in_place(given: list[_Step], window: int) -> list[float]:
     with torch.inference_mode():
         kind = (given[0][2].shape, given[0][2].dtype, window)
         memory = torch.zeros(map_bytes(*kind), dtype=torch.uint8)  # touched: in the network it is used again
-        logits = LogitsInPlace(*kind, lambda count: memory[:count])
+        logits, into = LogitsInPlace(*kind, lambda count: memory[:count]), torch.zeros_like(given[0][2])
         each = []
         for q, k, v in given:
             start = time.perf_counter()
-            logits.attend(q, k, v)
+            logits.attend(q, k, v, into)
             each.append(time.perf_counter() - start)
         return each

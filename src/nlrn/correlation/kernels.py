@@ -68,7 +68,7 @@ def opened(path: str) -> ctypes.CDLL:
     library.nlrn_attention_forward.argtypes = (*strided, *(pointer,) * 2, *(size,) * 6, threads)
     library.nlrn_attention_backward.argtypes = (*strided, *(pointer,) * 6, *(size,) * 6, threads)
     library.nlrn_map_size.argtypes, library.nlrn_map_size.restype = (size,) * 5, size
-    library.nlrn_map_forward.argtypes = (*strided, *(pointer,) * 4, *(size,) * 6, threads)
+    library.nlrn_map_forward.argtypes = (*strided, *(pointer,) * 4, ctypes.c_int, *(size,) * 6, threads)
     library.nlrn_map_backward.argtypes = (*strided, *(pointer,) * 9, *(size,) * 6, threads)
     return library
 
@@ -124,12 +124,14 @@ def _channels_first(x: Tensor, channels: int) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-def _call(function: Callable[..., int], inputs: list[Tensor], others: Sequence[Tensor | None], window: int) -> None:
-    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none) and the sizes."""
+def _call(
+    function: Callable[..., int], inputs: list[Tensor], others: Sequence[Tensor | None], window: int, *flags: int
+) -> None:
+    """Calls a kernel with q, k, v (any pixel stride), other tensors (contiguous, or none), flags and the sizes."""
     q, _, v = inputs
     strided = [argument for x in inputs for argument in (x.data_ptr(), x.stride(2))]
     sizes = (*q.shape, v.shape[3], window, torch.get_num_threads())
-    if function(*strided, *(None if x is None else x.data_ptr() for x in others), *sizes):
+    if function(*strided, *(None if x is None else x.data_ptr() for x in others), *flags, *sizes):
         raise MemoryError("not enough memory for the scratch space of the correlation")
 
 
@@ -186,19 +188,31 @@ def map_size(library: Any, size: Sequence[int], window: int) -> int:
 
 
 def map_forward(
-    library: Any, q: Tensor, k: Tensor, v: Tensor, before: Tensor | None, after: Tensor, window: int
+    library: Any,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    before: Tensor | None,
+    after: Tensor,
+    window: int,
+    into: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As :func:`forward`, with the logits of ``before`` added, if it is given; ``after`` gets all of them.
 
     Numbers in maps have the size of those that the kernel multiplies, whatever PyTorch takes them for: float32, or
-    halves for logits and bf16 for their gradients. The two maps may be one and the same.
+    halves for logits and bf16 for their gradients. The two maps may be one and the same. Where ``into`` is given, the
+    attended values are added to it.
     """
     channels = v.shape[1]
     q, k, v = (_pixel_major(x) for x in (q, k, v))
-    out, lse = v.new_empty(v.shape), q.new_empty(q.shape[:3], dtype=torch.float32)
+    out = v.new_empty(v.shape) if into is None else _pixel_major(into).contiguous()
+    lse = q.new_empty(q.shape[:3], dtype=torch.float32)
     if out.numel() and lse.numel():
-        _call(library.nlrn_map_forward, [q, k, v], [out, lse, before, after], window)
-    return _channels_first(out, channels), lse
+        _call(library.nlrn_map_forward, [q, k, v], [out, lse, before, after], window, int(into is not None))
+    out = _channels_first(out, channels)
+    if into is not None and out.data_ptr() != into.data_ptr():
+        into.copy_(out)
+    return out, lse
 
 
 def map_backward(

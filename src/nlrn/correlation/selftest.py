@@ -90,10 +90,10 @@ def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[in
     def room(channels: int, *, sums: bool = False) -> Array:
         return np.zeros((B, H * W, channels), np.uint16 if pairs and not sums else np.float32)
 
-    def call(name: str, *tensors: Array | None) -> None:
+    def call(name: str, *tensors: Array | None, flags: tuple[int, ...] = ()) -> None:
         addresses = [None if x is None else x.ctypes.data for x in tensors]
         strided = [part for pair in zip(addresses[:3], (D, D, M), strict=True) for part in pair]
-        if getattr(library, name)(*strided, *addresses[3:], *sizes):
+        if getattr(library, name)(*strided, *addresses[3:], *flags, *sizes):
             raise MemoryError("not enough memory for the scratch space of the correlation")
 
     inputs = [_Step(*(_as_bf16(x) if pairs else x for x in step)) for step in steps]
@@ -102,11 +102,11 @@ def _found(library: Any, dtype: torch.dtype, steps: list[_Step], sizes: tuple[in
     *logits, in_place, between = maps  # between: the gradient of the first step's map
     outs, lses = [room(M) for _ in steps], [np.zeros((B, H, W), np.float32) for _ in steps]
     results: dict[str, Array] = {}
-    for t, (q, k, v, _) in enumerate(inputs):
-        out = room(M)
-        call("nlrn_map_forward", q, k, v, out, lses[t], in_place if t else None, in_place)
-        results[f"value {t} in place"] = out
-        call("nlrn_map_forward", q, k, v, outs[t], lses[t], logits[0] if t else None, logits[t])
+    for t, (q, k, v, there) in enumerate(inputs):
+        out = there.copy()
+        call("nlrn_map_forward", q, k, v, out, lses[t], in_place if t else None, in_place, flags=(1,))
+        results[f"value {t} in place"] = _as_floats(out) - _as_floats(there)
+        call("nlrn_map_forward", q, k, v, outs[t], lses[t], logits[0] if t else None, logits[t], flags=(0,))
         results[f"value {t}"] = outs[t]
     for t in (1, 0):
         q, k, v, dout = inputs[t]
