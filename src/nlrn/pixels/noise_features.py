@@ -75,17 +75,32 @@ def as_white(features: Floats) -> list[float]:
 def _read_as_white(rgb: npt.NDArray[np.generic], scale: float) -> list[float]:
     """The noise of luma and chroma, taken for white, in single pixels and in means of four, and that of luma in means
     of sixteen; white noise is as strong in all of them."""
-    height, width = rgb.shape[:2]
-    step = -(-height * width // _MOST_PIXELS)
-    if step > 1:
-        rgb = np.concatenate([rgb[top : top + _BAND] for top in range(0, height - _BAND + 1, step * _BAND)])
     levels = []
-    planes = _opponent(rgb, scale)
+    planes = _opponent(_some(rgb), scale)
     for _ in range(2):
         luma, *chromas = (estimate_sigma(plane, most=_PATCHES) for plane in planes)
-        levels += [luma, float(np.sqrt(np.square(chromas).mean()))]
+        levels += [luma, _mean(chromas)]
         planes = [halved(plane) for plane in planes]
     return [*levels, estimate_sigma(planes[0], most=_PATCHES)]
+
+
+def chroma_of_fours(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> float:
+    """The same of chroma in means of sixteen."""
+    _, *chromas = _opponent(_some(rgb), scale)
+    return _mean([estimate_sigma(halved(halved(plane)), most=_PATCHES) for plane in chromas])
+
+
+def _some(rgb: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Of a large picture, bands that are spread evenly."""
+    height, width = rgb.shape[:2]
+    step = -(-height * width // _MOST_PIXELS)
+    if step == 1:
+        return rgb
+    return np.concatenate([rgb[top : top + _BAND] for top in range(0, height - _BAND + 1, step * _BAND)])
+
+
+def _mean(levels: list[float]) -> float:
+    return float(np.sqrt(np.square(levels).mean()))
 
 
 def halved(plane: Floats) -> Floats:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from nlrn.pixels.arrays import full_scale
 from nlrn.pixels.conversions import for_any
 from nlrn.pixels.noise_features import as_white, noise_features
+from nlrn.pixels.saved_noise import sigma_before_jpeg
 from nlrn.pixels.scene import Scene
 
 _WEIGHTS = Path(__file__).with_suffix(".npz")
@@ -109,6 +110,9 @@ def noise_of(pixels: npt.NDArray[np.generic]) -> Reading | None:
         luma, chroma, *_ = as_white(features)
         noise = Noise(min(luma, read.noise.luma), min(chroma, read.noise.chroma), True)
         read = _NOTHING if max(noise.luma, noise.chroma) < _FAINT else replace(read, noise=noise)
+    elif read.noise.luma and not read.together:
+        sigma = sigma_before_jpeg(colours, 255 / full, as_white(features), read.noise.luma)
+        read = replace(read, sigma=sigma, together=True) if sigma else read
     if pixels.shape[2] <= 2:
         read = replace(read, noise=replace(read.noise, chroma=0.0), chroma=0.0, together=False)
     return read.times(full / 255)
