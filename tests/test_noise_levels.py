@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 import nlrn
 from nlrn.evaluation.metrics import psnr
 from nlrn.pixels import noise_levels
+from nlrn.pixels.noise_levels import noise_of
 from nlrn.pixels.scene import Scene
 from nlrn.pixels.tint import tint_of
 
@@ -24,11 +25,11 @@ def landscape(side: int = 256, seed: int = 0) -> np.ndarray:
     return np.asarray(page.filter(ImageFilter.GaussianBlur(1.5))).astype(np.float64)
 
 
-def grain(luma: float, chroma: float, side: int = 256, seed: int = 1) -> np.ndarray:
-    """Noise of a camera: luma one pixel coarse, chroma four, [side, side, 3] in RGB."""
+def grain(luma: float, chroma: float, side: int = 256, seed: int = 1, coarse: float = 0.7) -> np.ndarray:
+    """Noise of a camera: luma one pixel coarse or white, chroma four, [side, side, 3] in RGB."""
     random = np.random.default_rng(seed)
     planes = []
-    for level, blur in ((luma, 0.7), (chroma, 2.5), (chroma, 2.5)):
+    for level, blur in ((luma, coarse), (chroma, 2.5), (chroma, 2.5)):
         made = _blurred(random.standard_normal((side, side)), blur)
         planes.append(level * made / made.std())
     y, cb, cr = planes
@@ -73,6 +74,23 @@ def test_white_noise_saved_as_jpeg_is_restored_nearly_as_well_as_can_be(quality:
         return psnr(np.asarray(nlrn.denoise(noisy, sigma, channel_axis=-1)), clean, 255)
 
     assert reached(None) > max(map(reached, (7, 10, 15, 22, 30))) - 0.7
+
+
+@pytest.mark.parametrize("quality", [90, 95, 98])
+@pytest.mark.parametrize("sigma", [15, 25])
+def test_white_noise_saved_as_jpeg_goes_to_the_models_for_white_noise(quality: int, sigma: float) -> None:
+    noise = np.random.default_rng(quality).normal(0, sigma, (256, 256, 3))
+    read = noise_of(as_jpeg(in_8_bits(landscape() + noise), quality))
+    assert read.together
+    assert read.sigma == pytest.approx(1.1 * sigma, rel=0.1)  # JPEG takes something of the picture too
+    assert not read.noise.white
+
+
+@pytest.mark.parametrize("quality", [90, 95, 98])
+@pytest.mark.parametrize(("luma", "chroma"), [(5, 4), (10, 4), (10, 8)])
+@pytest.mark.parametrize("coarse", [0.0, 0.7])
+def test_grain_and_blotches_saved_as_jpeg_do_not(quality: int, luma: float, chroma: float, coarse: float) -> None:
+    assert not noise_of(as_jpeg(in_8_bits(landscape() + grain(luma, chroma, coarse=coarse)), quality)).together
 
 
 @pytest.mark.parametrize("sigma", [10, 25, 50])

@@ -61,7 +61,7 @@ SUPER_RESOLUTION = Task(
     enlarges=True,
     estimated=False,
     gray="luma",
-    defaults=MappingProxyType({1: "sr-lite", 3: "sr-lite"}),
+    defaults=MappingProxyType({1: "sr", 3: "sr"}),
 )
 TASKS = MappingProxyType({task.name: task for task in (DENOISE, SUPER_RESOLUTION)})
 
