@@ -27,7 +27,7 @@ def test_what_is_looked_at_is_shown_as_the_settings_would_make_it(
     browser.choose("#strength", "200")
     browser.says("#view-said", "as these settings make it.")
     browser.choose("[name=task][value=sr]", "sr")
-    browser.says("#model-said", "sr-lite")
+    browser.says("#model-said", "sr: ")
     browser.says("#view-said", "as these settings make it.")
     assert browser.text("#label-before") == "before, interpolated"
     browser.choose("[name=task][value=denoise]", "denoise")

@@ -29,7 +29,7 @@ def sigma_before_jpeg(rgb: npt.NDArray[np.generic], scale: float, white: list[fl
     single, chroma, twos, chroma_of_twos, _ = white
     if single < _SEEN or chroma > 0.12 * single or not 0.9 < twos / single < 1.5:
         return None
-    # of 480 pictures with the simulated noise of cameras these let one pass
+    # of 960 pictures with the simulated noise of cameras these let one pass
     if not 0.2 < chroma_of_twos / single < 0.45 or chroma_of_fours(rgb, scale) > 2.4 * chroma_of_twos:
         return None
     return _MORE * min(single, luma) / _LUMA

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _QUICK = 40_000
 """Filters squared times steps, for each pixel: what takes no more is quick."""
+_SMALL = 150_000
+"""Parameters below which a network is small beside the others."""
 _GOOD = {
     "denoise-photo": "For photographs: the coarse grain and the colour blotches of cameras, also saved as JPEG.",
     "denoise-jpeg": "For pictures that JPEG compressed strongly: takes blocks and rings away.",
@@ -41,7 +43,7 @@ def _offer(name: str, config: dict[str, Any], parameters: int, card: dict[str, A
         "task": task.name,
         "parameters": parameters,
         "colours": colours,
-        "good": card.get("good_for") or _GOOD.get(name) or _good_for(task, colours, _work(config) < _QUICK),
+        "good": card.get("good_for") or _GOOD.get(name) or f"{_for(task, colours)} {_kind(config, parameters)}",
     }
 
 
@@ -49,8 +51,13 @@ def _work(config: dict[str, Any]) -> float:
     return float(config["steps"] * config["filters"] ** 2 / config.get("unshuffle", 1) ** 2)
 
 
-def _good_for(task: Task, colours: str, quick: bool) -> str:
+def _for(task: Task, colours: str) -> str:
     if task.enlarges:
-        return "For pictures that came small and clean. " + ("The quick one." if quick else "Sharper, and slower.")
-    kind = "For colour photographs. " if colours == "colour" else "For gray pictures: scans, microscopy, film. "
-    return kind + ("The quick one." if quick else "The slower one.")
+        return "For pictures that came small and clean."
+    return "For colour photographs." if colours == "colour" else "For gray pictures: scans, microscopy, film."
+
+
+def _kind(config: dict[str, Any], parameters: int) -> str:
+    if _work(config) > _QUICK:
+        return "The best there is, and slow."
+    return "The small one, a little less sharp." if parameters < _SMALL else "Quick and sharp."
