@@ -31,7 +31,7 @@ def test_what_is_looked_at_is_shown_as_the_settings_would_make_it(
     browser.says("#view-said", "as these settings make it.")
     assert browser.text("#label-before") == "before, interpolated"
     browser.choose("[name=task][value=denoise]", "denoise")
-    assert browser.pixel(0.25, 0.5) == noisy
+    until(lambda: browser.pixel(0.25, 0.5) == noisy)
     Image.new("RGB", (80, 80), (90, 120, 150)).save(tmp_path / "clean.png")
     browser.open(address, tmp_path / "clean.png")
     browser.says("#view-said", "no noise to speak of")
