@@ -18,7 +18,7 @@ _MORE = 1.1  # times as much is told of it: what JPEG took away of it is missing
 
 
 def sigma_before_jpeg(rgb: npt.NDArray[np.generic], scale: float, white: list[float], luma: float) -> float | None:
-    """What to tell a network for white noise in colours, in grey levels of 255; None where it is other noise.
+    """The level to tell a network for white noise in colours, in grey levels of 255; None where it is other noise.
 
     Args:
         rgb: pixels [H, W, 3]; ``scale`` makes grey levels of 255 of them.

@@ -1,4 +1,4 @@
-"""What :mod:`nlrn.training.few_passes` is made of on a CPU: loops in C++ over bf16, ``native/passes.cpp``."""
+"""The passes of :mod:`nlrn.training.few_passes` on a CPU: loops in C++ over bf16, ``native/passes.cpp``."""
 
 # torch has no types for what makes an operator
 # mypy: disable-error-code="no-untyped-call"

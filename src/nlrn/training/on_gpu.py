@@ -1,4 +1,4 @@
-"""What :mod:`nlrn.training.few_passes` is made of on a GPU: programs in Triton."""
+"""The passes of :mod:`nlrn.training.few_passes` on a GPU: programs in Triton."""
 
 # torch has no types for what makes an operator
 # mypy: disable-error-code="no-untyped-call"
