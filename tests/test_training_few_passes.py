@@ -91,6 +91,7 @@ def test_which_networks_it_is_for_on_a_gpu(fits, settings, monkeypatch):
 def test_which_networks_it_is_for_on_a_cpu(fits, settings, monkeypatch):
     network = NLRN(Config(**{"steps": 2, **settings}))
     assert few_passes.fits(network, CPU) == fits
+    assert not few_passes.fits(network, torch.device("mps"))
     monkeypatch.setattr(on_cpu, "_library", lambda: None)
     assert not few_passes.fits(network, CPU)
 

@@ -35,9 +35,9 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-def fits(config: Config, _device: torch.device) -> bool:
+def fits(config: Config, device: torch.device) -> bool:
     """Whether there are loops for it."""
-    return config.filters % _LANES == 0 and _library() is not None
+    return device.type == "cpu" and config.filters % _LANES == 0 and _library() is not None
 
 
 def scaled(a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, *, relu: bool) -> Tensor:
