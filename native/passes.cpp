@@ -2,38 +2,23 @@
 // and a shift for each channel, and a ReLU. Features are pixel-major, [pixels, channels], channels a multiple of 16.
 // They are vectors of the compiler's own; where it can, it makes them for several processors, and the one that loads
 // the library chooses.
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
+#define LANES 16
+#include "parallel.h"
 
-#if defined(_WIN32)
-#define EXPORT extern "C" __declspec(dllexport)
-#else
-#define EXPORT extern "C" __attribute__((visibility("default")))
-#endif
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define FOR_EACH_PROCESSOR
 #endif
-#define INLINE inline __attribute__((always_inline))
 
 namespace {
 
-constexpr int64_t LANES = 16;
 // Pixels whose features stay in the first cache while their channels are gone through, LANES at a time
 constexpr int64_t PIXELS = 32;
 
-typedef float Vector __attribute__((vector_size(4 * LANES)));
 typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
 typedef uint16_t Halves __attribute__((vector_size(2 * LANES)));
 
-INLINE Vector load(const float* from) {
-    Vector x;
-    std::memcpy(&x, from, sizeof x);
-    return x;
-}
-INLINE void store(float* to, const Vector& x) { std::memcpy(to, &x, sizeof x); }
 INLINE Vector load(const uint16_t* from) {
     Halves x;
     std::memcpy(&x, from, sizeof x);
@@ -57,7 +42,7 @@ struct Features {
 
 FOR_EACH_PROCESSOR
 void forward(const Features& f, uint16_t* out, int64_t from, int64_t to) {
-    const Vector least = f.least - Vector{};
+    const Vector least = broadcast(f.least);
     for (int64_t pixel = from; pixel < to; pixel++)
         for (int64_t c = 0; c < f.channels; c += LANES) {
             const int64_t at = pixel * f.channels + c;
@@ -69,7 +54,7 @@ void forward(const Features& f, uint16_t* out, int64_t from, int64_t to) {
 FOR_EACH_PROCESSOR
 void backward(const Features& f, const uint16_t* grad, uint16_t* dx, float* of_scale, float* of_shift, int64_t from,
               int64_t to) {
-    const Vector least = f.least - Vector{};
+    const Vector least = broadcast(f.least);
     std::fill_n(of_scale, f.channels, 0.0f);
     std::fill_n(of_shift, f.channels, 0.0f);
     for (int64_t first = from; first < to; first += PIXELS)

@@ -263,7 +263,8 @@ EXPORT int nlrn_permitted() { return may_use_tiles(); }
 EXPORT int nlrn_attention_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,
                                   int64_t ldv, float* out, float* lse, int64_t B, int64_t H, int64_t W, int64_t D,
                                   int64_t M, int64_t window, int threads) {
-    return forward(Grid(B, H, W, D, M, window, false), q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, false, threads);
+    return forward(Grid(B, H, W, D, M, window, false), q, ldq, k, ldk, v, ldv, out, lse, nullptr, nullptr, false,
+                   threads);
 }
 
 EXPORT int nlrn_attention_backward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v,

@@ -21,8 +21,8 @@ def sigma_before_jpeg(rgb: npt.NDArray[np.generic], scale: float, white: list[fl
     """The level to tell a network for white noise in colours, in grey levels of 255; None where it is other noise.
 
     Args:
-        rgb: pixels [H, W, 3]; ``scale`` makes grey levels of 255 of them.
-        scale: see there.
+        rgb: pixels [H, W, 3].
+        scale: makes grey levels of 255 of their values.
         white: their noise as if it were white, as :func:`nlrn.pixels.noise_features.as_white` has it.
         luma: the standard deviation of the noise in luma, as it was read with an eye to coarse noise.
     """
