@@ -5,6 +5,7 @@
     python scripts/measure_photographs.py coarse FOLDER...         # blurred, enlarged, saved as JPEG
     python scripts/measure_photographs.py jpeg FOLDER...           # gray, strongly compressed
     python scripts/measure_photographs.py clean FOLDER... [--made] # pictures without noise
+    python scripts/measure_photographs.py seconds FOLDER           # NAME_real.*, beside the network of DnCNN
 
 PSNR over all channels in 8 bits, in dB; means over the pictures. Noise is drawn from the number of the picture.
 """
@@ -14,6 +15,7 @@ import io
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,11 @@ from PIL import Image
 
 import nlrn
 from nlrn import images
+from nlrn.bench import timing
+from nlrn.bench.peers import PEERS
+from nlrn.bench.timing import CPU
 from nlrn.evaluation.metrics import psnr
+from nlrn.inference.device import has_fast_bf16
 from nlrn.pixels.degrade import resize_bicubic
 
 LEVELS = (15, 25, 50)
@@ -81,6 +87,30 @@ def pairs(options: argparse.Namespace) -> None:
     gains = after - before
     print(f"{len(rows)} pairs in {seconds:.0f} s: {before.mean():.2f} -> {after.mean():.2f}, {gains.mean():+.2f}")
     print(f"worse by more than 0.1: {(gains < -0.1).sum()}; worst {gains.min():+.2f}, {rows[int(gains.argmin())][0]}")
+
+
+def taken(options: argparse.Namespace) -> None:
+    """Seconds of whole pictures, the look at their noise included, and of DnCNN's network alone, in turns."""
+    dncnn = next(peer for peer in PEERS["colour"] if peer.name == "DnCNN")
+    network = dncnn.build().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
+    print("| picture | pixels | nlrn.denoise | its look at the noise | DnCNN |\n|---|---|---|---|---|")
+    for path in sorted(path for path in options.folders[0].iterdir() if path.stem.lower().endswith("_real"))[:3]:
+        picture = Image.open(path)
+        pixels = np.asarray(picture)
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+
+        def peer(x: torch.Tensor = x) -> None:
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16(CPU)):
+                network(x)
+
+        calls: tuple[Callable[[], object], ...] = (
+            partial(restored, picture),
+            partial(nlrn.estimate_noise, pixels, channel_axis=-1),
+            peer,
+        )
+        turns = [[timing.seconds(call) for call in calls] for _ in range(6)]
+        best = (f"{spent:.3f}" for spent in np.min(turns[1:], 0))
+        print(f"| {path.stem} | {pixels.shape[1]} x {pixels.shape[0]} | {' | '.join(best)} |", flush=True)
 
 
 def white(options: argparse.Namespace) -> None:
@@ -225,7 +255,7 @@ def of_scikit_image() -> Iterator[tuple[str, np.ndarray]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["pairs", "white", "coarse", "jpeg", "clean"])
+    parser.add_argument("what", choices=["pairs", "white", "coarse", "jpeg", "clean", "seconds"])
     parser.add_argument("folders", type=Path, nargs="*")
     parser.add_argument("--crop", type=int, help="only so many pixels each way, of the middle")
     parser.add_argument("--count", type=int, help="only so many pictures of a folder, spread evenly")
@@ -234,7 +264,8 @@ def main() -> None:
     parser.add_argument("--made", action="store_true", help="also drawings, and the pictures of scikit-image")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of what is left as it is
-    {"pairs": pairs, "white": white, "coarse": coarse, "jpeg": jpeg, "clean": clean}[options.what](options)
+    of = {"pairs": pairs, "white": white, "coarse": coarse, "jpeg": jpeg, "clean": clean, "seconds": taken}
+    of[options.what](options)
 
 
 if __name__ == "__main__":

@@ -159,6 +159,14 @@ def test_more_groups_start_from_fewer(groups: int) -> None:
         assert torch.equal(several(picture, 0.1), one(picture, 0.1))
 
 
+def test_more_steps_of_a_group_start_with_its_last_norms() -> None:
+    few = lively(replace(TINY, steps=4, groups=2))
+    more = NLRN(replace(TINY, steps=6, groups=2))
+    take_weights(more, few)
+    for step, lender in enumerate([0, 1, 1, 2, 3, 3]):
+        assert torch.equal(more.norms[step].conv1.weight, few.norms[lender].conv1.weight)
+
+
 def test_steps_join_no_network_of_several_groups(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="steps_from is for a network of one group"):
         train(replace(TINY, groups=2), tiny(photos, tmp_path / "out"))

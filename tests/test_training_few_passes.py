@@ -143,7 +143,7 @@ def test_a_pass_on_a_cpu_is_what_it_says(size, both, relu):
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            found = on_cpu.scaled(a, b if both else None, scale, shift, relu=relu)
+            found = few_passes.scaled(on_cpu, a, b if both else None, scale, shift, relu=relu)
             results.append((found, *torch.autograd.grad(found, inputs, grad)))
         finally:
             torch.set_num_threads(before)

@@ -4,8 +4,11 @@ Norms that keep still are scales and shifts. The biases of the convolutions befo
 is one pass together with the sum before it and the ReLU behind it. Queries, keys and values are one product.
 """
 
+# torch has no types for what makes an operator
+# mypy: disable-error-code="no-untyped-call"
+
 from types import ModuleType
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -48,16 +51,16 @@ def forward(
     attend, made = on.Attention(config), y
     for t in range(config.steps):
         body = bodies[config.group(t)]
-        features = on.scaled(made, y if t else None, scales[3 * t], shifts[3 * t], relu=True)
+        features = scaled(on, made, y if t else None, scales[3 * t], shifts[3 * t], relu=True)
         attended = None
         if t in config.blocks:
             projected = F.linear(features, cast(Tensor, body.projections), body.bias)
             attended = attend(projected)
-        features = on.scaled(features, attended, scales[3 * t + 1], shifts[3 * t + 1], relu=False)
+        features = scaled(on, features, attended, scales[3 * t + 1], shifts[3 * t + 1], relu=False)
         features = _convolved(features, body.first)
-        features = on.scaled(features, None, scales[3 * t + 2], shifts[3 * t + 2], relu=True)
+        features = scaled(on, features, None, scales[3 * t + 2], shifts[3 * t + 2], relu=True)
         made = _convolved(features, body.second)
-    features = on.scaled(made, y, scales[-1], shifts[-1], relu=True).permute(0, 3, 1, 2)
+    features = scaled(on, made, y, scales[-1], shifts[-1], relu=True).permute(0, 3, 1, 2)
     some = network.made(scale)
     residual = F.conv2d(features, network.tail.weight[some], cast(Tensor, network.tail.bias)[some], padding=1)
     return network.finished(residual, x, scale)
@@ -81,6 +84,29 @@ class _Kernels(NamedTuple):
         parts = (body.non_local.theta, body.non_local.phi, body.non_local.g)
         matrix = torch.cat([part.weight.flatten(1) for part in parts]).to(dtype)
         return cls(first, second, matrix, torch.cat([cast(Tensor, part.bias) for part in parts]).to(dtype))
+
+
+def scaled(on: ModuleType, a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, *, relu: bool) -> Tensor:
+    """(a + b) scale + shift for features [B, H, W, C], with a ReLU or without, by the passes of ``on``."""
+    return cast(Tensor, _Scaled.apply(on, a, b, scale, shift, relu))
+
+
+class _Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, on: ModuleType, a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, relu: bool
+    ) -> Tensor:
+        ctx.on, ctx.relu = on, relu
+        ctx.save_for_backward(a, b, scale, shift)
+        made: Tensor = on.scaled(a, b, scale, shift, relu=relu)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        a, b, scale, shift = ctx.saved_tensors
+        back = ctx.on.scaled_backward(a, b, scale, shift, gradients[0].contiguous(), relu=ctx.relu)
+        of_both, of_scale, of_shift = back
+        return None, of_both, None if b is None else of_both, of_scale.sum(0), of_shift.sum(0), None
 
 
 def _folded(network: NLRN) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

@@ -1,13 +1,12 @@
 """The passes of :mod:`nlrn.training.few_passes` on a CPU: loops in C++ over bf16, ``native/passes.cpp``."""
 
-# torch has no types for what makes an operator
+# torch has no types for split
 # mypy: disable-error-code="no-untyped-call"
 
 import ctypes
 import importlib.util
 import math
 from functools import cache
-from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -42,25 +41,19 @@ def fits(config: Config, device: torch.device) -> bool:
 
 def scaled(a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, *, relu: bool) -> Tensor:
     """(a + b) scale + shift for features [B, H, W, C], with a ReLU or without."""
-    return cast(Tensor, _Scaled.apply(a, b, scale, shift, relu))
+    out = torch.empty_like(a)
+    _call("nlrn_scaled", relu, a, b, scale, shift, out)
+    return out
 
 
-class _Scaled(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, relu: bool) -> Tensor:
-        ctx.relu = relu
-        ctx.save_for_backward(a, b, scale, shift)
-        out = torch.empty_like(a)
-        _call("nlrn_scaled", relu, a, b, scale, shift, out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        a, b, scale, shift = ctx.saved_tensors
-        dx = torch.empty_like(a)
-        of_scale, of_shift = scale.new_empty((2, _parts(a), a.shape[-1])).unbind()
-        _call("nlrn_scaled_backward", ctx.relu, a, b, scale, shift, gradients[0].contiguous(), dx, of_scale, of_shift)
-        return dx, None if b is None else dx, of_scale.sum(0), of_shift.sum(0), None
+def scaled_backward(
+    a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, grad: Tensor, *, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a and b, which are the same, and of scale and shift in parts [P, C]."""
+    of_both = torch.empty_like(a)
+    of_scale, of_shift = scale.new_empty((2, _parts(a), a.shape[-1])).unbind()
+    _call("nlrn_scaled_backward", relu, a, b, scale, shift, grad, of_both, of_scale, of_shift)
+    return of_both, of_scale, of_shift
 
 
 def _call(function: str, relu: bool, a: Tensor, *others: Tensor | None) -> None:

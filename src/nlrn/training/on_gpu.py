@@ -34,7 +34,27 @@ def fits(config: Config, device: torch.device) -> bool:
 
 def scaled(a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, *, relu: bool) -> Tensor:
     """(a + b) scale + shift for features [B, H, W, C], with a ReLU or without."""
-    return cast(Tensor, _Scaled.apply(a, b, scale, shift, relu))
+    C = a.shape[-1]
+    out, rows, block = torch.empty_like(a), a.numel() // C, _SIZE // C
+    _programs().scaled[(-(-rows // block),)](
+        a, a if b is None else b, scale, shift, out, rows, C=C, BLOCK=block, TWO=b is not None, RELU=relu
+    )
+    return out
+
+
+def scaled_backward(
+    a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, grad: Tensor, *, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a and b, which are the same, and of scale and shift in parts [P, C]."""
+    C = a.shape[-1]
+    of_both, rows, block = torch.empty_like(a), a.numel() // C, _SIZE // C
+    count = min(_PROGRAMS, -(-rows // block))
+    of_scale, of_shift = scale.new_empty((2, count, C)).unbind()
+    _programs().scaled_backward[(count,)](
+        a, a if b is None else b, scale, shift, grad, of_both, of_scale, of_shift, rows,
+        C=C, BLOCK=block, TWO=b is not None, RELU=relu,
+    )  # fmt: skip
+    return of_both, of_scale, of_shift
 
 
 class Attention:
@@ -48,32 +68,6 @@ class Attention:
         """The attended values [B, H, W, M] of queries, keys and values side by side, [B, H, W, 2 D + M]."""
         attended, self.logits = _Attend.apply(self.logits, projected, self.embedding, self.window)
         return cast(Tensor, attended)
-
-
-class _Scaled(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor | None, scale: Tensor, shift: Tensor, relu: bool) -> Tensor:
-        ctx.relu, C = relu, a.shape[-1]
-        ctx.save_for_backward(a, b, scale, shift)
-        out, rows = torch.empty_like(a), a.numel() // C
-        block = _SIZE // C
-        _programs().scaled[(-(-rows // block),)](
-            a, a if b is None else b, scale, shift, out, rows, C=C, BLOCK=block, TWO=b is not None, RELU=relu
-        )
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
-        a, b, scale, shift = ctx.saved_tensors
-        grad, C = gradients[0].contiguous(), a.shape[-1]
-        dx, rows, block = torch.empty_like(a), a.numel() // C, _SIZE // C
-        count = min(_PROGRAMS, -(-rows // block))
-        of_scale, of_shift = scale.new_empty((2, count, C)).unbind()
-        _programs().scaled_backward[(count,)](
-            a, a if b is None else b, scale, shift, grad, dx, of_scale, of_shift, rows,
-            C=C, BLOCK=block, TWO=b is not None, RELU=ctx.relu,
-        )  # fmt: skip
-        return dx, None if b is None else dx, of_scale.sum(0), of_shift.sum(0), None
 
 
 class _Attend(torch.autograd.Function):

@@ -44,21 +44,25 @@ def freeze_norms(network: NLRN, average: NLRN) -> None:
 
 def take_weights(network: NLRN, source: NLRN) -> None:
     """Copy what fits; a source of half the filters, or a third, is widened first, one of fewer groups lends each of
-    its sets of convolutions to several, one of fewer steps the norms of its last step to the steps it has not, a gray
-    one its head and tail to a network of three colours."""
+    its sets of convolutions to several, one of fewer steps the norms of a group's last step to those it has not, a
+    gray one its head and tail to a network of three colours."""
     wanted, given = network.config, source.config
     if wanted.filters > given.filters and not (wanted.filters % given.filters or wanted.embedding % given.embedding):
         source = widened(source, wanted.filters // given.filters, wanted.embedding // given.embedding)
     ours, theirs = network.state_dict(), source.state_dict()
-    for group in range(wanted.groups):
-        body = source.bodies[group * given.groups // wanted.groups]
-        theirs |= {f"bodies.{group}.{n}": t for n, t in body.state_dict().items()}
+    lenders = [group * given.groups // wanted.groups for group in range(wanted.groups)]
+    for group, lender in enumerate(lenders):
+        theirs |= {f"bodies.{group}.{n}": t for n, t in source.bodies[lender].state_dict().items()}
+    for lender in set(lenders):
+        lent = [t for t in range(given.steps) if given.group(t) == lender]
+        taking = [t for t in range(wanted.steps) if lenders[wanted.group(t)] == lender]
+        for i, t in enumerate(taking):
+            norms = source.norms[lent[min(i, len(lent) - 1)]]
+            theirs |= {f"norms.{t}.{n}": tensor for n, tensor in norms.state_dict().items()}
     fitting = {n: t for n, t in theirs.items() if n != "config_code" and n in ours and ours[n].shape == t.shape}
     network.load_state_dict(fitting, strict=False)
     if source.config.channels < network.config.channels and source.config.noise_map == network.config.noise_map:
         _lend_gray(network, source)
-    if source.config.steps < network.config.steps and source.config.filters == network.config.filters:
-        warm_new_norms(network, source.config.steps, network.config.steps)
 
 
 @torch.no_grad()
