@@ -3,8 +3,7 @@
 Each plane is taken apart by Haar wavelets, whose bands are scaled such that white noise is equally strong in all of
 them. Blocks of 32 x 32 pixels are then sorted by how much they vary: in the smoothest ones, noise is all there is,
 while texture makes blocks unlike each other. Beside that stands what white noise would be in small patches, in single
-pixels and in means of four and of sixteen (:mod:`nlrn.pixels.noise`), which texture hardly misleads; and how luma
-varies with the chroma planes, against which it must where red, green and blue have noise of their own.
+pixels and in means of four and of sixteen (:mod:`nlrn.pixels.noise`), which texture hardly misleads.
 """
 
 from collections.abc import Iterator
@@ -48,22 +47,15 @@ def noise_features(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> Floats |
     clipped = 1 - free.mean()
     if useful.sum() < FEWEST_BLOCKS:
         return None
-    of_luma, *of_chroma = ([*_bands(plane[useful])] for plane in (luma, *chroma))
-    energies = [_products(band, band) for band in of_luma]
-    half = np.float32(0.5)
-    energies += [half * (_products(a, a) + _products(b, b)) for a, b in zip(*of_chroma, strict=True)]
+    energies = [*_energies(luma[useful])]
+    colour = [_energies(plane[useful]) for plane in chroma]
+    energies += [(a + b) / 2 for a, b in zip(*colour, strict=True)]
     flat = _flattest(energies[: 2 * _SCALES], 0.05), _flattest(energies[: 2 * _SCALES], 0.2)
     found = []
     for energy in energies:
         found += [*np.quantile(energy, _QUANTILES), *(energy[some].mean() for some in flat)]
-    likeness = [
-        _likeness(of_luma[band][:, some], plane[band][:, some])
-        for band in range(1, 2 * _SCALES, 2)  # of corners: the least of the picture is in them
-        for plane in of_chroma
-        for some in flat
-    ]
     white = np.log(np.add(_read_as_white(rgb, scale), _FLOOR))
-    return np.concatenate([np.log(np.sqrt(found) + 0.05), likeness, [constant, clipped], white]).astype(np.float32)
+    return np.concatenate([np.log(np.sqrt(found) + 0.05), [constant, clipped], white]).astype(np.float32)
 
 
 def _opponent(rgb: npt.NDArray[np.generic], scale: float = 1.0) -> list[Floats]:
@@ -125,27 +117,16 @@ def blocks_of(pixels: npt.NDArray[np.generic], side: int, most: int) -> npt.NDAr
     return whole[::step, ::step].reshape(-1, side, side, pixels.shape[2])
 
 
-def _bands(plane: Floats) -> Iterator[Floats]:
-    """What varies in each block of [N, S, S]: the bands of edges [2, N, ...] and of corners [1, N, ...], finest scale
-    first."""
+def _energies(plane: Floats) -> Iterator[Floats]:
+    """The mean square of each block [N] in the bands of edges and of corners, finest scale first."""
     for _ in range(_SCALES):
         a, b = plane[:, ::2, ::2], plane[:, ::2, 1::2]
         c, d = plane[:, 1::2, ::2], plane[:, 1::2, 1::2]
         sum_top, sum_bottom, across_top, across_bottom = a + b, c + d, a - b, c - d
         plane = (sum_top + sum_bottom) * np.float32(0.5)
-        yield np.stack([sum_top - sum_bottom, across_top + across_bottom]) * np.float32(0.5)
-        yield (across_top - across_bottom)[None] * np.float32(0.5)
-
-
-def _products(a: Floats, b: Floats) -> Floats:
-    """The mean product of two bands in each block [N]."""
-    return np.asarray((a * b).mean((0, 2, 3)), np.float32)
-
-
-def _likeness(a: Floats, b: Floats) -> float:
-    """The correlation of two bands, from -1 to 1; 0 where they are weaker than rounding."""
-    powers = _products(a, a).mean() * _products(b, b).mean()
-    return float(_products(a, b).mean() / np.sqrt(powers + _FLOOR**4))
+        edges = np.square(sum_top - sum_bottom) + np.square(across_top + across_bottom)
+        yield edges.mean((1, 2)) / 8
+        yield np.square(across_top - across_bottom).mean((1, 2)) / 4
 
 
 def _flattest(energies: list[Floats], part: float) -> npt.NDArray[np.intp]:
