@@ -23,13 +23,12 @@ struct ForwardImages {
     bool add; // to what is in `out`
 };
 
-// Takes a logit to the map that is carried on, if there is one, by way of the logits of the steps before
-template <bool MAP, bool BEFORE>
+// Adds the logits of the steps before, if there are any, and takes the sum to the map that is carried on, if one is
+template <bool BEFORE, bool AFTER>
 INLINE Vector carry(Vector s, const uint16_t* before, uint16_t* after) {
-    if (MAP) {
-        if (BEFORE) s += _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(before)));
+    if (BEFORE) s += _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(before)));
+    if (AFTER)
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(after), _mm512_cvtps_ph(s, _MM_FROUND_TO_NEAREST_INT));
-    }
     return s;
 }
 

@@ -54,7 +54,7 @@ class Forward {
         }
         attend_all(shared);
         if (squares && too_large()) {
-            if (g.map) {
+            if (shared.after) {
                 // the map has all logits now
                 std::memset(q.get(), 0, 2 * g.depth_d * TILE * sizeof(float));
                 shared.before = shared.after;
@@ -159,12 +159,12 @@ class Forward {
     // the weights of a chunk, while the weights before them are used
     void attend(const ForwardChunk& chunk, const ForwardChunk& next, const Shared& shared) {
         for (int64_t i = 0; i < chunk.unseen_count; i++) std::memset(chunk.unseen[i], 0, TILE / 2 * sizeof(float));
-        if (shared.before)
-            weigh_all<true, true>(chunk, next, shared);
-        else if (g.map)
-            weigh_all<true, false>(chunk, next, shared);
-        else
-            weigh_all<false, false>(chunk, next, shared);
+        switch ((shared.before ? 1 : 0) + (shared.after ? 2 : 0)) {
+            case 0: weigh_all<false, false>(chunk, next, shared); break;
+            case 1: weigh_all<true, false>(chunk, next, shared); break;
+            case 2: weigh_all<false, true>(chunk, next, shared); break;
+            case 3: weigh_all<true, true>(chunk, next, shared); break;
+        }
         values.finish();
         const Span who = chunk.who;
         values.also = {who.from, true};
@@ -172,7 +172,7 @@ class Forward {
                     chunk.units, g.tiles_m, TILE, TILE, 0, who.to - who.from > 1, g.tiles_m * TILE, TILE});
     }
 
-    template <bool MAP, bool BEFORE>
+    template <bool BEFORE, bool AFTER>
     void weigh_all(const ForwardChunk& chunk, const ForwardChunk& next, const Shared& shared) {
         // The logits of a meeting are multiplied two meetings ahead, and leave their tile when those that were in the
         // same place in memory have been read.
@@ -190,19 +190,19 @@ class Forward {
             const ForwardMeeting &m = chunk.meetings[n], *later = meeting(n + 2);
             if (!later) ahead--;
             const uint16_t* before = BEFORE ? shared.before + m.place : nullptr;
-            uint16_t* after = MAP ? shared.after + m.place : nullptr;
+            uint16_t* after = AFTER ? shared.after + m.place : nullptr;
             // what the meeting after the next reads of the map is on its way meanwhile
             if (BEFORE && later)
                 for (int64_t i = 0; i < TILE; i += 32)
                     _mm_prefetch(shared.before + later->place + i, _MM_HINT_T0);
             if (m.whole)
-                weigh<true, MAP, BEFORE>(m, later, before, after);
+                weigh<true, BEFORE, AFTER>(m, later, before, after);
             else
-                weigh<false, MAP, BEFORE>(m, later, before, after);
+                weigh<false, BEFORE, AFTER>(m, later, before, after);
         }
     }
 
-    template <bool WHOLE, bool MAP, bool BEFORE>
+    template <bool WHOLE, bool BEFORE, bool AFTER>
     INLINE void weigh(const ForwardMeeting& m, const ForwardMeeting* later, const uint16_t* before, uint16_t* after) {
         const int64_t depth = later ? g.depth_d : 0;
         float* s = ring.get() + met % 2 * TILE;
@@ -220,7 +220,7 @@ class Forward {
 #pragma GCC unroll 2
             for (int64_t e = 0; e < 2; e++) {
                 const int64_t at = (i + e) * ROW;
-                x[e] = carry<MAP, BEFORE>(load(s + at), before + at, after + at);
+                x[e] = carry<BEFORE, AFTER>(load(s + at), before + at, after + at);
                 x[e] = x[e] * (LOG2_E * STEPS) + from;
                 some[e] = WHOLE ? 0xffff : m.rows[i / SIDE] & m.cols[(i + e) % SIDE];
             }

@@ -200,9 +200,28 @@ def test_a_map_in_place_is_the_same_map(mapped):
     for (q, k, v), wanted in zip(steps, by_the_door(steps, 11), strict=True):
         there = torch.randn_like(v)
         got = there.clone()
-        logits.attend(q, k, v, got)
+        logits.attend(q, k, v, got, last=False)
         # its map is of halves where what is multiplied is
         torch.testing.assert_close(got, there + wanted, rtol=0, atol={torch.float32: 1e-5}.get(v.dtype, 4e-2))
+
+
+@each_kernel
+@pytest.mark.parametrize("scale", [0.3, 6.0])  # the second so large that weights are reckoned from the largest logit
+@pytest.mark.parametrize("calls", [1, 3])
+@torch.inference_mode()
+def test_the_last_call_spares_the_map(mapped, calls, scale):
+    steps = [[x.detach() for x in random_inputs(mapped, 2, 16, 32, 40, 37, scale=scale)] for _ in range(calls)]
+    wanted = by_the_door(steps, 11)[-1]
+    changed, errors = [], []
+    for spared in (False, True):
+        logits = LogitsInPlace(steps[0][2].shape, steps[0][2].dtype, 11, lambda n: torch.zeros(n, dtype=torch.uint8))
+        for t, (q, k, v) in enumerate(steps):
+            before, got = logits.map.clone(), torch.zeros_like(v)
+            logits.attend(q, k, v, got, last=spared and t == calls - 1)
+        changed.append(not torch.equal(logits.map, before))
+        errors.append((got - wanted).abs().max())
+    assert changed == [True, False]
+    assert errors[1] <= errors[0] + 1e-5  # halves of large logits are coarse, so what is spared may be better
 
 
 @each_kernel

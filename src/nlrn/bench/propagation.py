@@ -128,8 +128,8 @@ def _in_place(given: list[_Step], window: int) -> list[float]:
         memory = torch.zeros(map_bytes(*kind), dtype=torch.uint8)  # touched: in the network it is used again
         logits, into = LogitsInPlace(*kind, lambda count: memory[:count]), torch.zeros_like(given[0][2])
         each = []
-        for q, k, v in given:
+        for number, (q, k, v) in enumerate(given, 1):
             start = time.perf_counter()
-            logits.attend(q, k, v, into)
+            logits.attend(q, k, v, into, last=number == len(given))
             each.append(time.perf_counter() - start)
         return each

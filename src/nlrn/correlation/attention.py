@@ -157,11 +157,14 @@ class LogitsInPlace:
         self.map = memory(map_bytes(size, dtype, window)).view(_map_dtype(dtype))
         self.empty = True
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, into: Tensor) -> None:
-        """Add to ``into`` what :func:`confined_attention` gives with the logits of all earlier calls added."""
-        before = None if self.empty else self.map
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, into: Tensor, *, last: bool) -> None:
+        """Add to ``into`` what :func:`confined_attention` gives with the logits of all earlier calls added.
+
+        ``last`` spares the map, so that no call can follow.
+        """
+        before, after = None if self.empty else self.map, None if last else self.map
         self.empty = False
-        kernels.map_forward(self.library, q, k, v, before, self.map, self.window, into)
+        kernels.map_forward(self.library, q, k, v, before, after, self.window, into)
 
 
 def map_bytes(size: Sequence[int], dtype: torch.dtype, window: int, device: torch.device = CPU) -> int:

@@ -193,11 +193,11 @@ def map_forward(
     k: Tensor,
     v: Tensor,
     before: Tensor | None,
-    after: Tensor,
+    after: Tensor | None,
     window: int,
     into: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """As :func:`forward`, with the logits of ``before`` added, if it is given; ``after`` gets all of them.
+    """As :func:`forward`, with the logits of ``before`` added; ``after`` gets all of them, where one is given.
 
     Numbers in maps have the size of those that the kernel multiplies, whatever PyTorch takes them for: float32, or
     halves for logits and bf16 for their gradients. The two maps may be one and the same. Where ``into`` is given, the

@@ -180,7 +180,7 @@ class FusedNLRN:
         for (matrix, bias), into in zip(step.projections, (q[:, here], k[:, here], values), strict=True):
             torch.addmm(bias, _pixels(features), matrix, out=_pixels(into))
         if isinstance(carried, LogitsInPlace):
-            carried.attend(q, k, values, features)
+            carried.attend(q, k, values, features, last=t == self.config.blocks[-1])
             return carried
         known = slice(0, here.stop)
         normalize = "softmax" if softmax else "mean"
