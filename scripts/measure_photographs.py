@@ -5,7 +5,7 @@
     python scripts/measure_photographs.py coarse FOLDER...         # blurred, enlarged, saved as JPEG
     python scripts/measure_photographs.py jpeg FOLDER...           # gray, strongly compressed
     python scripts/measure_photographs.py clean FOLDER... [--made] # pictures without noise
-    python scripts/measure_photographs.py seconds FOLDER           # NAME_real.*, beside the network of DnCNN
+    python scripts/measure_photographs.py seconds FOLDER           # NAME_real.*, one after another
 
 PSNR over all channels in 8 bits, in dB; means over the pictures. Noise is drawn from the number of the picture.
 """
@@ -15,7 +15,6 @@ import io
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,7 @@ from PIL import Image
 
 import nlrn
 from nlrn import images
-from nlrn.bench import timing
-from nlrn.bench.peers import PEERS
-from nlrn.bench.timing import CPU
 from nlrn.evaluation.metrics import psnr
-from nlrn.inference.device import has_fast_bf16
 from nlrn.pixels.degrade import resize_bicubic
 
 LEVELS = (15, 25, 50)
@@ -90,25 +85,18 @@ def pairs(options: argparse.Namespace) -> None:
 
 
 def taken(options: argparse.Namespace) -> None:
-    """Seconds of whole pictures, the look at their noise included, and of DnCNN's network alone, in turns."""
-    dncnn = next(peer for peer in PEERS["colour"] if peer.name == "DnCNN")
-    network = dncnn.build().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub
-    print("| picture | pixels | nlrn.denoise | its look at the noise | DnCNN |\n|---|---|---|---|---|")
+    """Seconds of whole pictures, the look at their noise included, and of that look alone; the least of five."""
+    print("| picture | pixels | nlrn.denoise | its look at the noise |\n|---|---|---|---|")
     for path in sorted(path for path in options.folders[0].iterdir() if path.stem.lower().endswith("_real"))[:3]:
         picture = Image.open(path)
         pixels = np.asarray(picture)
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
-
-        def peer(x: torch.Tensor = x) -> None:
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bf16(CPU)):
-                network(x)
-
-        calls: tuple[Callable[[], object], ...] = (
-            partial(restored, picture),
-            partial(nlrn.estimate_noise, pixels, channel_axis=-1),
-            peer,
-        )
-        turns = [[timing.seconds(call) for call in calls] for _ in range(6)]
+        turns = []
+        for _ in range(6):
+            started = time.perf_counter()
+            restored(picture)
+            between = time.perf_counter()
+            nlrn.estimate_noise(pixels, channel_axis=-1)
+            turns.append((between - started, time.perf_counter() - between))
         best = (f"{spent:.3f}" for spent in np.min(turns[1:], 0))
         print(f"| {path.stem} | {pixels.shape[1]} x {pixels.shape[0]} | {' | '.join(best)} |", flush=True)
 
