@@ -125,8 +125,8 @@ EXPORT int64_t nlrn_map_size(int64_t B, int64_t H, int64_t W, int64_t M, int64_t
     return B * Layout(shape_with_map(B, H, W, LANES, M, window)).count;
 }
 
-// `before` may be null (the first call of all) or the same as `after`, which may be null (the last call). `add`: the attended values are added to what is
-// in `out`.
+// `before` may be null (the first call of all) or the same as `after`, which may be null (the last call). `add`: the
+// attended values are added to what is in `out`.
 EXPORT int nlrn_map_forward(const float* q, int64_t ldq, const float* k, int64_t ldk, const float* v, int64_t ldv,
                             float* out, float* lse, const void* before, void* after, int add, int64_t B, int64_t H,
                             int64_t W, int64_t D, int64_t M, int64_t window, int threads) {
